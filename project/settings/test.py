@@ -1,0 +1,27 @@
+"""
+Settings of the test run: one process, two databases, each test routed to one of them.
+
+tests/conftest.py fills in where "postgres" really is once its server runs; mypy reads these
+settings too, so importing them must start nothing.
+"""
+
+from typing import Any
+
+from project.settings import env
+from project.settings.base import *
+
+DEBUG = False
+SECRET_KEY = "tests-only"
+ALLOWED_HOSTS = ["*"]
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.database_from_url("sqlite:///test.sqlite3"),
+    "postgres": env.database_from_url("postgresql://postgres@/postgres"),
+}
+DATABASE_ROUTERS = ["tests.routers.SelectedDatabaseRouter"]
+
+# Hashing slowly protects real passwords; these are not.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+CELERY_BROKER_URL = ""
+TRACKING = {"DISPATCH": "inline"}

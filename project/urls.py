@@ -1,0 +1,14 @@
+"""
+The demo site's addresses.
+
+Both apps are mounted at the root, because the clients they answer fix their own absolute paths.
+"""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("", include("tracking.urls")),
+    path("", include("personalize.urls")),
+]
