@@ -15,7 +15,7 @@ def select(alias: str) -> None:
 
 
 class SelectedDatabaseRouter:
-    """The router of project.settings.test: one answer for all models, whatever the instance says."""
+    """The router of project.settings.test: one answer for all models and instances."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
         return _alias

@@ -1,4 +1,4 @@
-"""What the settings modules read from the environment, each with an answer when nothing is given."""
+"""What the settings modules read from the environment; none of it has to be there."""
 
 import os
 import secrets
@@ -12,8 +12,8 @@ ENGINES = {
     "sqlite": "django.db.backends.sqlite3",
 }
 
-# A write transaction takes the lock at its first statement (IMMEDIATE), so that two writers wait for
-# each other instead of failing half-way; WAL lets readers go on meanwhile; FULL keeps what a 2xx
+# A write transaction takes the lock at its start (IMMEDIATE), so that two writers wait for each
+# other instead of failing half-way; WAL lets readers go on meanwhile; FULL keeps what a 2xx
 # promised through a power cut.
 SQLITE_OPTIONS: dict[str, Any] = {
     "transaction_mode": "IMMEDIATE",

@@ -5,8 +5,6 @@ tests/conftest.py fills in where "postgres" really is once its server runs; mypy
 settings too, so importing them must start nothing.
 """
 
-from typing import Any
-
 from project.settings import env
 from project.settings.base import *
 
@@ -14,7 +12,7 @@ DEBUG = False
 SECRET_KEY = "tests-only"
 ALLOWED_HOSTS = ["*"]
 
-DATABASES: dict[str, dict[str, Any]] = {
+DATABASES = {
     "default": env.database_from_url("sqlite:///test.sqlite3"),
     "postgres": env.database_from_url("postgresql://postgres@/postgres"),
 }
