@@ -1,0 +1,47 @@
+"""
+The condition language: stored JSON trees of typed comparisons, evaluated without a clock,
+a database or chance. `conditions.compile(tree).matches(facts)` is the whole of it.
+"""
+
+from personalize.conditions.evaluation import Compiled, Explanation, compile, compile_condition
+from personalize.conditions.facts import Facts, Needs, normalise_params
+from personalize.conditions.operators import OPERATORS, Operator, operators_for
+from personalize.conditions.registry import Field, Registry, default_registry
+from personalize.conditions.tree import (
+    MAX_DEPTH,
+    MAX_LEAVES,
+    Behaviour,
+    Condition,
+    ConditionError,
+    Group,
+    Leaf,
+    Problem,
+    parse,
+    validate,
+)
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_LEAVES",
+    "OPERATORS",
+    "Behaviour",
+    "Compiled",
+    "Condition",
+    "ConditionError",
+    "Explanation",
+    "Facts",
+    "Field",
+    "Group",
+    "Leaf",
+    "Needs",
+    "Operator",
+    "Problem",
+    "Registry",
+    "compile",
+    "compile_condition",
+    "default_registry",
+    "normalise_params",
+    "operators_for",
+    "parse",
+    "validate",
+]

@@ -1,0 +1,145 @@
+"""What a condition may read, and the readers that fetch one value from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from urllib.parse import urlsplit
+
+Read = Callable[["Facts"], object]
+
+UTM_ALIASES = ("utm.", "utm_")
+
+
+# No slots: the page's path is worked out once per call, by whoever needs it first.
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """
+    Everything one evaluation may read. Built by the caller, plain JSON values only.
+
+    request: {"page": str, "params": {...} (see normalise_params), "channel", "language",
+    "currency", "pointOfSale", "referrer", "device"}.
+    guest: {"type", "email", "firstName", "lastName", "gender", "country", "city", "language",
+    "phone", "firstSeen", "lastSeen" (datetime or ISO text), "attributes": {...},
+    "identifiers": [provider, ...]}, or None when nobody is known.
+    session: {"entryPage", "referrer", "utm": {...}, "views", "events", "durationSeconds",
+    "isNew"}, or None when there is none.
+    events: (type, data) of this session, in any order; only the types a tree's `needs` names
+    have to be there.
+    """
+
+    now: datetime
+    request: Mapping[str, object]
+    guest: Mapping[str, object] | None = None
+    session: Mapping[str, object] | None = None
+    events: Sequence[tuple[str, Mapping[str, object]]] = ()
+
+    @cached_property
+    def page(self) -> str | None:
+        page = self.request.get("page") if isinstance(self.request, Mapping) else None
+        return page if isinstance(page, str) else None
+
+    @cached_property
+    def page_path(self) -> str | None:
+        """The path of the page: `/pricing` of `https://shop.example/pricing?x=1#top`."""
+        if self.page is None:
+            return None
+        try:
+            return urlsplit(self.page).path or "/"
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """The facts a tree names, so that the caller loads those and no others."""
+
+    guest: bool = False
+    session: bool = False
+    events: frozenset[str] = frozenset()
+
+
+def step_reader(path: tuple[str, ...]) -> Callable[[object], object]:
+    """
+    Return a function that follows `path` through nested dicts and lists.
+
+    A segment made of digits is an index when it meets a list. Anything absent, and any step
+    into something that is neither dict nor list, reads as None: facts are data, never objects.
+    """
+    steps = tuple(
+        (key, int(key) if key.isascii() and key.isdigit() and len(key) < 10 else None)
+        for key in path
+    )
+
+    def read(value: object) -> object:
+        for key, index in steps:
+            if isinstance(value, dict):
+                value = value.get(key)
+            elif isinstance(value, list) and index is not None:
+                value = value[index] if index < len(value) else None
+            elif isinstance(value, Mapping):
+                value = value.get(key)
+            else:
+                return None
+        return value
+
+    return read
+
+
+def fact_reader(path: tuple[str, ...]) -> Read:
+    """Return a reader of `path`, whose first segment is request, guest or session."""
+    group, rest = path[0], path[1:]
+    follow = step_reader(rest)
+    if group == "request":
+        return lambda facts: follow(facts.request)
+    if group == "guest":
+        return lambda facts: follow(facts.guest)
+    if group == "session":
+        return lambda facts: follow(facts.session)
+    raise ValueError(f"no fact group is called {group!r}")
+
+
+def normalise_params(params: object) -> dict[str, object]:
+    """
+    Return request params in which a UTM value has one place: params["utm"][key].
+
+    Clients send `{"utm": {"source": x}}`, `{"utm.source": x}` and `{"utm_source": x}`; all three
+    are one fact. Where they disagree the nested one wins, then the dotted one. A null counts as
+    not sent. Anything that is not an object gives {}; the input is never changed.
+    """
+    if not isinstance(params, Mapping):
+        return {}
+    rest: dict[str, object] = {}
+    utm: dict[str, object] = {}
+    dotted: dict[str, object] = {}
+    underscored: dict[str, object] = {}
+    for key, value in params.items():
+        if not isinstance(key, str):
+            continue
+        if key == "utm" and isinstance(value, Mapping):
+            utm = {k: v for k, v in value.items() if isinstance(k, str)}
+        elif key.startswith("utm.") and len(key) > 4:
+            dotted[key[4:]] = value
+        elif key.startswith("utm_") and len(key) > 4:
+            underscored[key[4:]] = value
+        else:
+            rest[key] = value
+    for source in (dotted, underscored):
+        for key, value in source.items():
+            if utm.get(key) is None:
+                utm[key] = value
+    return {**rest, "utm": utm} if utm else rest
+
+
+def param_path(rest: str) -> tuple[str, ...]:
+    """Split the part of a field name after `request.params.`; UTM spellings are one path."""
+    for alias in UTM_ALIASES:
+        if rest.startswith(alias) and len(rest) > len(alias):
+            return ("utm", rest[len(alias) :])
+    return dotted_path(rest)
+
+
+def dotted_path(rest: str) -> tuple[str, ...]:
+    return tuple(rest.split("."))

@@ -1,0 +1,169 @@
+"""The fields that conditions can name: the built-in ones, and whatever a host adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from personalize.conditions.facts import Read, dotted_path, fact_reader, param_path
+from personalize.conditions.operators import FieldType
+
+FactGroup = Literal["request", "guest", "session", "events"]
+
+MAX_NAME = 200
+MAX_SEGMENTS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """
+    A named fact.
+
+    name: `guest.email`; ending in a dot it is a prefix, which takes any path: `request.params.`.
+    label: how a marketer reads it. choices: the only values that can be, empty when open.
+    needs: the group of facts it reads.
+    read: fetches the value; by default the name is the path, `guest.email` -> facts.guest["email"].
+    split: how the rest of a prefix's name becomes a path.
+    has_alternatives: `read` returns a tuple of spellings of one value; any of them may match.
+    """
+
+    name: str
+    label: str
+    type: FieldType
+    needs: FactGroup
+    choices: tuple[str, ...] = ()
+    read: Read | None = None
+    split: Callable[[str], tuple[str, ...]] = dotted_path
+    has_alternatives: bool = False
+
+    @property
+    def is_prefix(self) -> bool:
+        return self.name.endswith(".")
+
+    def reader(self) -> Read:
+        return self.read or fact_reader(tuple(self.name.split(".")))
+
+
+class Registry:
+    """Fields by name. A prefix answers for every name below it."""
+
+    def __init__(self, fields: Iterable[Field] = ()) -> None:
+        self._fields: dict[str, Field] = {}
+        for field in fields:
+            self.register(field)
+
+    def register(self, field: Field) -> Field:
+        """Add a field. Raises ValueError when the name is taken."""
+        if field.name in self._fields:
+            raise ValueError(f"a field called {field.name!r} is already registered")
+        self._fields[field.name] = field
+        return field
+
+    def fields(self) -> tuple[Field, ...]:
+        """All fields and prefixes, in the order they were registered."""
+        return tuple(self._fields.values())
+
+    def resolve(self, name: str) -> Field | None:
+        """
+        Return the field of this name, or None.
+
+        Below a prefix a field is made to measure, with the whole name and a label that shows
+        the path; two spellings of one path (`utm_source`, `utm.source`) give equal names.
+        """
+        field = self._fields.get(name)
+        if field is not None:
+            return None if field.is_prefix else field
+        if len(name) > MAX_NAME:
+            return None
+        parts = name.split(".")
+        for length in range(len(parts) - 1, 0, -1):
+            prefix = self._fields.get(".".join(parts[:length]) + ".")
+            if prefix is not None:
+                return _below(prefix, ".".join(parts[length:]))
+        return None
+
+
+def _below(prefix: Field, rest: str) -> Field | None:
+    path = prefix.split(rest)
+    if not all(path) or len(path) > MAX_SEGMENTS:
+        return None
+    name = ".".join(path)
+    return replace(
+        prefix,
+        name=prefix.name + name,
+        label=f"{prefix.label} “{name}”",
+        read=prefix.read or fact_reader((*prefix.name[:-1].split("."), *path)),
+    )
+
+
+def _field(
+    name: str,
+    label: str,
+    type_: FieldType = "text",
+    *,
+    choices: tuple[str, ...] = (),
+    read: Read | None = None,
+    split: Callable[[str], tuple[str, ...]] = dotted_path,
+    has_alternatives: bool = False,
+) -> Field:
+    group = name.partition(".")[0]
+    needs: FactGroup = "request"
+    if group == "guest":
+        needs = "guest"
+    elif group == "session":
+        needs = "session"
+    return Field(
+        name=name,
+        label=label,
+        type=type_,
+        needs=needs,
+        choices=choices,
+        read=read,
+        split=split,
+        has_alternatives=has_alternatives,
+    )
+
+
+DEVICES = ("mobile", "desktop", "tablet", "bot", "unknown")
+GUEST_TYPES = ("visitor", "customer")
+
+BUILT_IN_FIELDS = (
+    # A marketer writes "/pricing" and a client may send the whole address: both are the page.
+    _field(
+        "page",
+        "Page",
+        read=lambda facts: None if facts.page is None else (facts.page, facts.page_path),
+        has_alternatives=True,
+    ),
+    _field("page.path", "Page path", read=lambda facts: facts.page_path),
+    _field("request.params.", "Request parameter", "any", split=param_path),
+    _field("request.channel", "Channel"),
+    _field("request.language", "Request language"),
+    _field("request.currency", "Currency"),
+    _field("request.pointOfSale", "Point of sale"),
+    _field("request.referrer", "Referrer"),
+    _field("request.device", "Device", choices=DEVICES),
+    _field("guest.type", "Guest type", choices=GUEST_TYPES),
+    _field("guest.email", "Guest email"),
+    _field("guest.firstName", "Guest first name"),
+    _field("guest.lastName", "Guest last name"),
+    _field("guest.gender", "Guest gender"),
+    _field("guest.country", "Guest country"),
+    _field("guest.city", "Guest city"),
+    _field("guest.language", "Guest language"),
+    _field("guest.phone", "Guest phone"),
+    _field("guest.firstSeen", "Guest first seen", "datetime"),
+    _field("guest.lastSeen", "Guest last seen", "datetime"),
+    _field("guest.attributes.", "Guest attribute", "any"),
+    _field("guest.identifiers", "Guest identifiers", "list"),
+    _field("session.entryPage", "Entry page"),
+    _field("session.referrer", "Session referrer"),
+    _field("session.utm.", "Session UTM", "text"),
+    _field("session.views", "Session views", "number"),
+    _field("session.events", "Session events", "number"),
+    _field("session.durationSeconds", "Session duration in seconds", "number"),
+    _field("session.isNew", "First session", "boolean"),
+)
+
+default_registry = Registry(BUILT_IN_FIELDS)

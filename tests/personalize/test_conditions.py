@@ -1,0 +1,495 @@
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from personalize import conditions
+from personalize.conditions import ConditionError, Facts, Field, Needs, Registry
+from personalize.conditions.globs import compile_glob
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+CASES = json.loads((Path(__file__).parents[1] / "cases" / "conditions.json").read_text("utf-8"))
+
+
+def facts(**given: Any) -> Facts:
+    given = {"now": NOW, "request": {}, **given}
+    given["events"] = [tuple(event) for event in given.get("events", ())]
+    return Facts(**given)
+
+
+def leaf(field: str, operator: str, value: object = None) -> dict[str, object]:
+    return {"field": field, "operator": operator, "value": value}
+
+
+def messages(tree: object) -> list[str]:
+    return [problem.message for problem in conditions.validate(tree)]
+
+
+# What trees mean
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_matches__stored_cases__give_the_stored_answer(case: dict[str, Any]) -> None:
+    compiled = conditions.compile(case["tree"])
+
+    assert compiled.matches(facts(**case["facts"])) is case["matched"]
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "because" in case], ids=lambda case: case["name"]
+)
+def test_explain__stored_cases__say_why(case: dict[str, Any]) -> None:
+    explanation = conditions.compile(case["tree"]).explain(facts(**case["facts"]))
+
+    assert [part.sentence for part in explanation.leaves()] == case["because"]
+
+
+@pytest.mark.parametrize("tree", [None, {}, {"all": []}])
+def test_matches__an_empty_tree__is_everybody(tree: object) -> None:
+    compiled = conditions.compile(tree)
+
+    assert compiled.matches(facts())
+    assert compiled.needs == Needs()
+    assert compiled.sentence == "Everybody"
+
+
+TEXT_OPERATORS = [op for op in conditions.operators_for("text") if op.operand == "text"]
+
+
+@pytest.mark.parametrize("operator", TEXT_OPERATORS, ids=lambda operator: operator.name)
+@pytest.mark.parametrize("guest", [None, {}, {"email": None}, {"email": ["x"]}, {"email": {}}])
+def test_matches__a_value_that_is_missing_or_no_text__is_false_for_every_operator(
+    operator: conditions.Operator, guest: dict[str, object] | None
+) -> None:
+    compiled = conditions.compile(leaf("guest.email", operator.name, "z"))
+
+    assert not compiled.matches(facts(guest=guest))
+
+
+def test_matches__not_of_a_missing_value__is_true() -> None:
+    tree = {"not": leaf("guest.email", "contains", "@acme")}
+
+    assert conditions.compile(tree).matches(facts(guest=None))
+
+
+def test_compiled__needs__name_only_what_the_tree_reads() -> None:
+    tree = {
+        "any": [
+            leaf("page", "is", "/"),
+            {"not": leaf("guest.email", "exists")},
+            {"event": "ADD"},
+            {"event": "CONFIRM", "at_most": 0},
+        ]
+    }
+
+    compiled = conditions.compile(tree)
+
+    assert compiled.needs == Needs(guest=True, session=False, events=frozenset({"ADD", "CONFIRM"}))
+    assert compiled.fields == {"page", "guest.email"}
+
+
+def test_compiled__sentence__reads_as_english() -> None:
+    tree = {
+        "all": [
+            leaf("guest.country", "is_one_of", ["IE", "GB"]),
+            {"any": [leaf("session.views", "at_least", 3), leaf("session.isNew", "is_true")]},
+            {"not": {"event": "ADD", "where": [leaf("price", "between", [5, 9])]}},
+            {"event": "CONFIRM", "at_most": 0},
+        ]
+    }
+
+    assert conditions.compile(tree).sentence == (
+        "Guest country is one of “IE”, “GB” and (Session views is at least 3 or First session is "
+        "true) and not (Guest did ADD (where price is between 5 and 9) at least 1 time in this "
+        "session) and Guest did not do CONFIRM in this session"
+    )
+
+
+def test_explain__a_tree__records_every_value_read() -> None:
+    tree = {"any": [leaf("guest.country", "is", "IE"), {"event": "ADD"}]}
+
+    explanation = conditions.compile(tree).explain(facts(guest={"country": "IE"}))
+
+    assert explanation.matched
+    assert explanation.facts_read() == {"guest.country": "IE", "event.ADD": 0}
+    assert json.loads(json.dumps(explanation.as_dict())) == {
+        "matched": True,
+        "kind": "any",
+        "sentence": "Guest country is “IE” or Guest did ADD at least 1 time in this session",
+        "children": [
+            {
+                "matched": True,
+                "kind": "field",
+                "sentence": "Guest country “IE” is “IE”",
+                "facts": {"guest.country": "IE"},
+            },
+            {
+                "matched": False,
+                "kind": "event",
+                "sentence": "ADD happened 0 times in this session, wanted at least 1 time",
+                "facts": {"event.ADD": 0},
+            },
+        ],
+    }
+
+
+def test_matches__objects_in_the_facts__are_never_asked_for_attributes() -> None:
+    class Guest:
+        email = "bob@acme.com"
+
+    compiled = conditions.compile(leaf("guest.attributes.owner.email", "exists"))
+
+    assert not compiled.matches(facts(guest={"attributes": {"owner": Guest()}}))
+
+
+# What may be saved
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ([], "A condition has to be an object."),
+        ({"all": {}}, "“all” needs a list of conditions."),
+        ({"any": []}, "“any” of no conditions can never hold: add a condition."),
+        ({"not": {}}, "This condition is empty: fill it in or remove it."),
+        (
+            {"all": [], "any": []},
+            "A group has one key: “all” stands beside something else.",
+        ),
+        (
+            {"operator": "is"},
+            "A condition needs “all”, “any” or “not”, or a “field”, or an “event”.",
+        ),
+        (
+            leaf("guest.shoeSize", "is", "9"),
+            "There is no field “guest.shoeSize”: choose one of the fields listed.",
+        ),
+        (leaf("guest.email", "starts_with", 5), "Guest email: “starts with” needs a text value."),
+        (
+            leaf("guest.email", "contains", ""),
+            "Guest email: “contains” needs a text that is not empty.",
+        ),
+        (
+            leaf("guest.email", "greater_than", 5),
+            "Guest email: “is greater than” compares numbers, but this is a text.",
+        ),
+        (
+            leaf("session.isNew", "equals", True),
+            "First session: there is no operator “equals”; use “is_true”, “is_false”, “exists”, "
+            "“is_missing”.",
+        ),
+        (leaf("session.views", "at_least", True), "Session views: “is at least” needs a number."),
+        (
+            leaf("session.views", "between", [9, 5]),
+            "Session views: “is between” needs two numbers, the lower one first.",
+        ),
+        (
+            leaf("guest.firstSeen", "before", "soon"),
+            "Guest first seen: “is before” needs a date or time such as 2026-01-31 or "
+            "2026-01-31T12:00:00Z.",
+        ),
+        (
+            leaf("guest.country", "is_one_of", []),
+            "Guest country: “is one of” needs a list with at least one value.",
+        ),
+        (
+            leaf("guest.type", "is", "wizard"),
+            "Guest type is never “wizard”: use “visitor”, “customer”.",
+        ),
+        (leaf("session.isNew", "is_true", "x"), "First session: “is true” needs no value."),
+        (leaf("page", "matches_glob", "*" * 501), None),
+        ({**leaf("page", "is", "/"), "case": 1}, "“case” means nothing here: remove it."),
+        ({"event": ""}, "“event” needs the type of an event, such as VIEW or ADD."),
+        ({"event": "ADD", "within": "days"}, "“within” “days” is not possible: use “session”."),
+        (
+            {"event": "ADD", "at_least": 0},
+            "“at least 0 times” always holds: raise it, or set “at_most”.",
+        ),
+        (
+            {"event": "ADD", "at_least": 3, "at_most": 1},
+            "At least 3 and at most 1 times can never both hold.",
+        ),
+        ({"event": "ADD", "at_least": True}, "“at_least” needs a whole number from 0 to 10000."),
+        ({"event": "ADD", "where": {}}, None),
+        (
+            {"event": "ADD", "where": [leaf("a..b", "is", "x")]},
+            "“a..b” is not the path of a property.",
+        ),
+    ],
+)
+def test_validate__one_mistake__is_told_in_one_sentence(tree: object, message: str | None) -> None:
+    found = messages(tree)
+
+    assert len(found) == 1
+    assert message is None or found == [message]
+
+
+def test_parse__several_mistakes__are_all_told_with_their_place() -> None:
+    tree = {"all": [leaf("nope", "is", "x"), {"not": {"any": [leaf("page", "is", 5)]}}]}
+
+    with pytest.raises(ConditionError) as caught:
+        conditions.parse(tree)
+
+    assert [problem.path for problem in caught.value.problems] == ["all[0]", "all[1].not.any[0]"]
+
+
+def test_validate__groups_nested_too_deep__are_refused() -> None:
+    tree: dict[str, object] = leaf("page", "is", "/")
+    for _ in range(8):
+        tree = {"not": tree}
+
+    assert messages(tree) == []
+    assert messages({"not": tree}) == ["Groups are nested more than 8 deep: flatten them."]
+
+
+def test_validate__nesting_without_end__is_refused() -> None:
+    tree: dict[str, object] = {}
+    for _ in range(100_000):
+        tree = {"all": [tree]}
+
+    assert messages(tree) == ["Groups are nested more than 8 deep: flatten them."]
+
+
+def test_validate__too_many_leaves__are_refused() -> None:
+    tree = {"all": [leaf("page", "is", "/")] * 100}
+
+    assert messages(tree) == []
+    assert messages({"all": [tree, {"event": "ADD"}]}) == [
+        "There are 101 conditions; at most 100 fit together."
+    ]
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["2026-01-01", "12", "1e999", "true", "ADD", "x" * 9000, 10**400]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+odd_nodes = st.recursive(
+    json_values,
+    lambda inner: st.dictionaries(
+        st.sampled_from(
+            ["all", "any", "not", "field", "operator", "value", "event", "where", "at_least"]
+        ),
+        inner | st.lists(inner, max_size=3) | st.sampled_from(["guest.email", "is", "between"]),
+        max_size=4,
+    ),
+    max_leaves=20,
+)
+
+
+@given(odd_nodes)
+def test_validate__any_json__is_answered_and_agrees_with_parse(tree: object) -> None:
+    problems = conditions.validate(tree)
+
+    if problems:
+        with pytest.raises(ConditionError):
+            conditions.parse(tree)
+    else:
+        conditions.compile(tree).matches(facts())
+
+
+# The evaluator is total, and agrees with its explanation
+
+OPERANDS: dict[str, st.SearchStrategy[object]] = {
+    "none": st.none(),
+    "text": st.text(min_size=1, max_size=5) | st.sampled_from(["a", "IE", "2026-01-01"]),
+    "pattern": st.text(alphabet="ab*?", min_size=1, max_size=8),
+    "texts": st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=3),
+    "number": st.integers(-5, 5) | st.floats(-5, 5),
+    "range": st.tuples(st.integers(-5, 0), st.integers(0, 5)).map(list),
+    "datetime": st.sampled_from(["2026-01-01", "2026-01-01T00:00:00+14:00", "0001-01-01"]),
+}
+FIELDS = [
+    field.name + ("a.0" if field.is_prefix else "")
+    for field in conditions.default_registry.fields()
+]
+
+
+@st.composite
+def leaves(draw: st.DrawFn, names: list[str] = FIELDS) -> dict[str, object]:
+    name = draw(st.sampled_from(names))
+    field = conditions.default_registry.resolve(name)
+    operator = draw(st.sampled_from(conditions.operators_for(field.type if field else "any")))
+    value = draw(OPERANDS[operator.operand])
+    if field and field.choices and operator.operand in ("text", "texts"):
+        value = [field.choices[0]] if operator.operand == "texts" else field.choices[0]
+    return leaf(name, operator.name, value)
+
+
+behaviours = st.builds(
+    lambda event, where, counts: {"event": event, "where": where, **counts},
+    st.sampled_from(["ADD", "VIEW"]),
+    st.lists(leaves(["price", "product.type", "items.0"]), max_size=2),
+    st.sampled_from([{}, {"at_most": 0}, {"at_least": 2}, {"at_least": 1, "at_most": 2}]),
+)
+trees = st.recursive(
+    leaves() | behaviours,
+    lambda inner: (
+        st.builds(
+            lambda kind, nodes: {kind: nodes},
+            st.sampled_from(["all", "any"]),
+            st.lists(inner, min_size=1, max_size=3),
+        )
+        | st.builds(lambda node: {"not": node}, inner)
+    ),
+    max_leaves=6,
+)
+values = json_values | st.datetimes(timezones=st.none() | st.just(UTC))
+objects = st.dictionaries(
+    st.sampled_from([name.split(".")[1] for name in FIELDS if "." in name] + ["page"]),
+    values | st.dictionaries(st.just("a"), values | st.lists(values, max_size=2)),
+)
+any_facts = st.builds(
+    facts,
+    request=objects,
+    guest=st.none() | objects,
+    session=st.none() | objects,
+    events=st.lists(
+        st.tuples(
+            st.sampled_from(["ADD", "VIEW", "CONFIRM"]),
+            st.dictionaries(st.sampled_from(["price", "product", "items"]), values) | json_values,
+        ),
+        max_size=4,
+    ),
+)
+
+
+def is_shallow(tree: object) -> bool:
+    return not conditions.validate(tree)
+
+
+@settings(max_examples=500)
+@given(trees.filter(is_shallow), any_facts)
+def test_explain__any_tree_and_facts__agrees_with_matches(
+    tree: dict[str, object], given_facts: Facts
+) -> None:
+    compiled = conditions.compile(tree)
+
+    assert compiled.explain(given_facts).matched is compiled.matches(given_facts)
+
+
+@given(st.sampled_from(conditions.OPERATORS), st.data())
+def test_operator__any_value__answers_true_or_false(
+    operator: conditions.Operator, data: st.DataObject
+) -> None:
+    tree = leaf("guest.attributes.a", operator.name, data.draw(OPERANDS[operator.operand]))
+    value = data.draw(values)
+
+    answer = conditions.compile(tree).matches(facts(guest={"attributes": {"a": value}}))
+
+    assert answer is True or answer is False
+
+
+# Names and spellings
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"utm": {"source": "a"}}, {"utm": {"source": "a"}}),
+        ({"utm.source": "a"}, {"utm": {"source": "a"}}),
+        ({"utm_source": "a"}, {"utm": {"source": "a"}}),
+        (
+            {"utm_source": "c", "utm.source": "b", "utm": {"source": "a"}, "q": 1},
+            {"q": 1, "utm": {"source": "a"}},
+        ),
+        ({"utm_source": "c", "utm.source": "b"}, {"utm": {"source": "b"}}),
+        (
+            {"utm": {"source": None}, "utm_source": "c", "utm.medium": "m"},
+            {"utm": {"source": "c", "medium": "m"}},
+        ),
+        ({"utm": "junk", "utm_": 1, "utm.": 2}, {"utm": "junk", "utm_": 1, "utm.": 2}),
+        ([], {}),
+        (None, {}),
+    ],
+)
+def test_normalise_params__utm_spellings__are_one_fact(params: object, expected: object) -> None:
+    assert conditions.normalise_params(params) == expected
+
+
+@pytest.mark.parametrize("name", ["utm.source", "utm_source"])
+def test_resolve__utm_spellings_of_a_field__are_one_field(name: str) -> None:
+    field = conditions.default_registry.resolve(f"request.params.{name}")
+
+    assert field is not None
+    assert (field.name, field.label) == (
+        "request.params.utm.source",
+        "Request parameter “utm.source”",
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "guest",
+        "guest.",
+        "request.params",
+        "request.params.",
+        "request.params..a",
+        "guest.attributes." + "a." * 40 + "a",
+        "page.",
+        "x" * 1000,
+    ],
+)
+def test_resolve__no_field_of_that_name__is_none(name: str) -> None:
+    assert conditions.default_registry.resolve(name) is None
+
+
+def test_register__a_name_that_is_taken__is_refused() -> None:
+    registry = Registry([Field(name="guest.vip", label="VIP", type="boolean", needs="guest")])
+
+    with pytest.raises(ValueError, match="already registered"):
+        registry.register(Field(name="guest.vip", label="VIP", type="text", needs="guest"))
+
+
+def test_register__a_field_with_its_own_reader__is_used() -> None:
+    registry = Registry()
+    registry.register(
+        Field(
+            name="time.hour",
+            label="Hour of day",
+            type="number",
+            needs="request",
+            read=lambda given: given.now.hour,
+        )
+    )
+
+    assert conditions.compile(leaf("time.hour", "is", 12), registry).matches(facts())
+
+
+# Globs
+
+
+@given(st.text(alphabet="ab*?", max_size=8), st.text(alphabet="ab", max_size=12))
+def test_glob__any_pattern__agrees_with_the_shell(pattern: str, text: str) -> None:
+    assert compile_glob(pattern)(text) is fnmatchcase(text, pattern)
+
+
+@pytest.mark.parametrize("pattern", ["*a?" * 160 + "b", "*a" * 240 + "b", "?*" * 240 + "b"])
+def test_glob__a_pattern_made_to_blow_up__is_fast(pattern: str) -> None:
+    match = compile_glob(pattern)
+    start = time.perf_counter()
+
+    assert match("a" * 8192) is False
+
+    assert time.perf_counter() - start < 0.05
+
+
+def test_glob__a_text_beyond_the_limit__does_not_match() -> None:
+    assert compile_glob("*")("a" * 8192)
+    assert not compile_glob("*")("a" * 8193)
