@@ -119,10 +119,11 @@ def _choose_database(item: pytest.Item, *, postgres: bool) -> None:
         alias = ALIASES["sqlite"]
     else:
         return
-    item.stash[chosen_alias] = alias
     if alias == ALIASES["postgres"] and not postgres:
+        # Its fixtures never run, but the databases of all collected tests are made beforehand.
         item.add_marker(pytest.mark.skip(reason=services.POSTGRES_MISSING))
         alias = ALIASES["sqlite"]
+    item.stash[chosen_alias] = alias
     asked = item.get_closest_marker("django_db")
     options: dict[str, Any] = {**asked.kwargs} if asked else {}
     if asked and "databases" in options and postgres:
