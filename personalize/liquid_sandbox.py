@@ -77,12 +77,14 @@ MAX_DATA_NODES = 100_000
 MAX_DATA_TEXT = 4 * 1024 * 1024
 MAX_DATA_DEPTH = 32
 MAX_TAG_LENGTH = 2000
+MAX_JOINTS = 100
 MAX_FORMAT = 100
 
 _OPENING = re.compile(r"\{\{|\{%")
 _TAG_NAME = re.compile(r"-?\s*(#|\w*)")
 _END_RAW = re.compile(r"\{%-?\s*endraw\s*-?%\}")
 _LONG_SPACE = re.compile(r"\s{100}")
+_JOINT = re.compile(r"\[|\b(?:and|or)\b")
 
 
 class TemplateInvalid(ValueError):
@@ -326,6 +328,9 @@ def _outline_problem(opening: str, inner: str, *, is_closed: bool) -> str | None
         return f"A tag is longer than {MAX_TAG_LENGTH} characters."
     if _LONG_SPACE.search(inner):
         return "A tag holds 100 spaces in a row: take some out."
+    # Each is a call inside a call, and how many of those fit depends on who renders.
+    if len(_JOINT.findall(inner)) > MAX_JOINTS:
+        return "A tag joins too many parts: split it up."
     if not inner.strip(" \t\r\n-"):
         return "There is nothing inside this tag."
     return None
