@@ -26,6 +26,9 @@ from pytest_django import DjangoDbBlocker
 
 from project.settings import env
 from tests import network, routers, services
+from tests.api import Api
+from tests.factories import ClientFactory
+from tracking.models import Client
 
 ALIASES = {"sqlite": "default", "postgres": "postgres"}
 VENDORS: dict[str, Literal["sqlite", "postgresql"]] = {
@@ -318,3 +321,18 @@ def http_server(
         return _started(services.start_http_server(log=next(_log_paths), **options))
 
     return start
+
+
+# --- The product's own cast ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def shop(db: None) -> Client:
+    """A client with keys, two storefronts, and identity rules by e-mail and customer number."""
+    return ClientFactory.create(name="Shop")
+
+
+@pytest.fixture
+def api(shop: Client) -> Api:
+    """The shop's doors, called over HTTP."""
+    return Api()

@@ -1,0 +1,42 @@
+"""Whose request this is: HTTP Basic with a client key and an API token, for servers."""
+
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from rest_framework.authentication import BasicAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from tracking import clients
+from tracking.types import ClientConfig
+
+
+class ClientBasicAuthentication(BasicAuthentication):
+    """User name = client key, password = API token. `request.auth` is the client."""
+
+    www_authenticate_realm = "personalize"
+
+    def authenticate_credentials(
+        self, userid: str, password: str, request: Any = None
+    ) -> tuple[Any, ClientConfig]:
+        client = clients.by_secret(userid, password)
+        if client is None:
+            raise AuthenticationFailed("The client key and API token do not fit together.")
+        return AnonymousUser(), client
+
+
+class IsClient(BasePermission):
+    """Only requests that proved whose they are."""
+
+    message = "Send the client key and an API token with HTTP Basic."
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return isinstance(request.auth, ClientConfig)
+
+
+def client_of(request: Request) -> ClientConfig:
+    """Return the client that an authenticated request belongs to."""
+    client = request.auth
+    assert isinstance(client, ClientConfig), "the door has no authentication"
+    return client

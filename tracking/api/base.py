@@ -1,0 +1,310 @@
+"""
+The one viewset that every HTTP door is built on.
+
+It sets everything DRF would take from the host's defaults, reads bodies up to
+a limit and no further, answers JSON in every case, and adds the CORS headers
+that browser clients need.
+"""
+
+import logging
+import zlib
+from collections.abc import Mapping
+from typing import Any, ClassVar, NoReturn
+
+import msgspec
+from django.db import InterfaceError, OperationalError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
+from rest_framework import exceptions
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.viewsets import ViewSet
+
+from tracking import clients, conf
+from tracking.types import ClientConfig
+
+logger = logging.getLogger("tracking")
+
+#: What browser clients may send beside the safe headers.
+ALLOWED_HEADERS = (
+    "content-type, authorization, idempotency-key, x-library-version, x-client-software-id, "
+    "x-sitecore-contextid, x-sc-correlation-id, x-strict-mode"
+)
+EXPOSED_HEADERS = "retry-after, x-tracking-rejected"
+RETRY_AFTER_SECONDS = "10"
+_PREFLIGHT_SECONDS = "7200"
+# What a client may still be sending when it is refused for its size.
+_DRAIN_BYTES = 128 * 1024
+
+
+class ApiError(Exception):
+    """A refusal, in the caller's terms: HTTP status, machine-readable code, and the sentence."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+class ErrorBody(msgspec.Struct, kw_only=True):
+    """What every refusal says. `error_msg` and `moreInfo` repeat it for older clients."""
+
+    status: int
+    code: int
+    error: str
+    message: str
+    developerMessage: str
+    moreInfoUrl: str = ""
+    error_msg: str = ""
+    moreInfo: str = ""
+
+
+class IgnoreClientContentNegotiation(BaseContentNegotiation):
+    """Everybody gets JSON, whatever they say they accept."""
+
+    def select_parser(self, request: Request, parsers: Any) -> BaseParser:
+        parser: BaseParser = parsers[0]
+        return parser
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class RawParser(BaseParser):
+    """Leaves the body alone: doors read it themselves, up to their limit."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        return {}
+
+
+# A 4xx raised after the inbox row was written must not take it back.
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class DoorViewSet(ViewSet):
+    """A door: its own authentication, parser, renderer, throttle, and error shape."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    parser_classes = (RawParser,)
+    renderer_classes = (JSONRenderer,)
+    throttle_classes = ()
+    versioning_class = None
+    content_negotiation_class = IgnoreClientContentNegotiation
+    #: Whether pages of other sites may call it.
+    is_cross_origin: ClassVar[bool] = True
+
+    #: The client of this request, as soon as it is known; decides which origins may read the answer.
+    client: ClientConfig | None = None
+
+    @classmethod
+    def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
+        view = super().as_view({**(actions or {}), "options": "preflight"}, **initkwargs)
+        # Cookies are never read here, so there is nothing that CSRF could ride on.
+        view.csrf_exempt = True
+        return view
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate where the door asks for it; nothing else is negotiated."""
+        request.accepted_renderer = JSONRenderer()
+        request.accepted_media_type = "application/json"
+        self.format_kwarg = None
+        if self.authentication_classes:
+            self.perform_authentication(request)
+            self.check_permissions(request)
+
+    def preflight(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer a browser's question whether it may call."""
+        response = HttpResponse(status=204)
+        response["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+        asked = request.headers.get("Access-Control-Request-Headers", "")
+        response["Access-Control-Allow-Headers"] = _header_names(asked) or ALLOWED_HEADERS
+        response["Access-Control-Max-Age"] = _PREFLIGHT_SECONDS
+        return response
+
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        if getattr(response, "data", None) is not None:
+            # A DRF Response: render it here, with our encoder.
+            data = response.data  # type: ignore[attr-defined]
+            response = json_response(data, status=response.status_code)
+        if self.is_cross_origin and not getattr(response, "is_overload", False):
+            self._add_cors(request, response)
+        return response
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Answer every failure as JSON, in the caller's terms."""
+        if isinstance(exc, OperationalError | InterfaceError):
+            return self._overloaded(exc)
+        if isinstance(exc, ApiError):
+            return self.error(exc)
+        if isinstance(exc, exceptions.APIException):
+            error = ApiError(exc.status_code, _name(exc), str(exc.detail))
+            if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+                error.status = 401
+                error.headers["WWW-Authenticate"] = 'Basic realm="personalize", charset="UTF-8"'
+            return self.error(error)
+        logger.exception("request.failed", extra={"path": self.request.path})
+        return self.error(ApiError(500, "internal_error", "The server failed on this request."))
+
+    def error(self, error: ApiError) -> HttpResponse:
+        """Word a refusal; families with an error shape of their own override this."""
+        return error_response(error)
+
+    def _overloaded(self, exc: Exception) -> HttpResponse:
+        logger.error("database.unavailable", extra={"error": str(exc)})
+        error = ApiError(
+            503, "unavailable", "The server cannot store this now; send it again.",
+            headers={"Retry-After": RETRY_AFTER_SECONDS},
+        )  # fmt: skip
+        response = self.error(error)
+        # A browser client takes any answer that it can read for delivered: without
+        # CORS headers it sees a network fault, and tries again.
+        response.is_overload = True  # type: ignore[attr-defined]
+        return response
+
+    def _add_cors(self, request: Request, response: HttpResponseBase) -> None:
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return
+        client = self.client or self._client_of_preflight(request)
+        if client is None or not client.origins:
+            response["Access-Control-Allow-Origin"] = "*"
+        else:
+            response["Vary"] = "Origin"
+            if origin not in client.origins:
+                return
+            response["Access-Control-Allow-Origin"] = origin
+        response["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+
+    def _client_of_preflight(self, request: Request) -> ClientConfig | None:
+        key = request.query_params.get("client_key") or request.query_params.get("clientKey")
+        return clients.by_key(key) if key else None
+
+
+def json_response(data: Any, *, status: int = 200) -> HttpResponse:
+    return HttpResponse(msgspec.json.encode(data), status=status, content_type="application/json")
+
+
+def error_response(error: ApiError) -> HttpResponse:
+    body = ErrorBody(
+        status=error.status,
+        code=error.status,
+        error=error.code,
+        message=error.message,
+        developerMessage=error.message,
+        error_msg=error.message,
+        moreInfo=error.code,
+    )
+    response = json_response(body, status=error.status)
+    for name, value in error.headers.items():
+        response[name] = value
+    return response
+
+
+def read_body(request: Request, *, limit: int) -> bytes:
+    """
+    Read the request's body, inflated, up to `limit` bytes. Raises ApiError.
+
+    The host's own limit of uploads is not asked, chunked bodies are read (a
+    WSGI server's Content-Length is absent then), and a compressed one is
+    inflated no further than allowed.
+    """
+    raw = _read_wire(request._request, limit)
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding in ("", "identity"):
+        return raw
+    if coding != "gzip":
+        raise ApiError(415, "encoding_unknown", "Content-Encoding may be gzip or absent.")
+    return _inflate(raw, limit)
+
+
+def _read_wire(request: HttpRequest, limit: int) -> bytes:
+    if hasattr(request, "_body"):
+        raw = request.body
+    elif "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        raw = _read_chunked(request, limit)
+    else:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdigit() and int(length) > limit:
+            _drain(request)
+            _refuse_size(limit)
+        raw = request.read(limit + 1)
+    if len(raw) > limit:
+        _refuse_size(limit)
+    return raw
+
+
+def _read_chunked(request: HttpRequest, limit: int) -> bytes:
+    environ = getattr(request, "environ", None)
+    if environ is None:
+        # ASGI: the server has put the chunks together.
+        return request.read(limit + 1)
+    if not environ.get("wsgi.input_terminated"):
+        raise ApiError(411, "length_required", "Send a Content-Length: chunks cannot be read here.")
+    pieces = bytearray()
+    while len(pieces) <= limit:
+        piece = environ["wsgi.input"].read(min(65536, limit + 1 - len(pieces)))
+        if not piece:
+            break
+        pieces += piece
+    return bytes(pieces)
+
+
+def _drain(request: HttpRequest) -> None:
+    # A client that is still writing would otherwise see a reset in place of the answer.
+    request.read(_DRAIN_BYTES)
+
+
+def _refuse_size(limit: int) -> NoReturn:
+    raise ApiError(
+        413, "body_too_large", f"The body is larger than {limit} bytes.",
+        headers={"Connection": "close"},
+    )  # fmt: skip
+
+
+def _inflate(raw: bytes, limit: int) -> bytes:
+    inflater = zlib.decompressobj(wbits=31)
+    # However small the wire body, no more than the ratio allows is ever inflated.
+    allowed = min(limit, len(raw) * conf.settings().MAX_INFLATE_RATIO)
+    try:
+        inflated = inflater.decompress(raw, allowed + 1)
+    except zlib.error:
+        raise ApiError(400, "gzip_invalid", "The body is not gzip, as it says it is.") from None
+    if len(inflated) > allowed:
+        _refuse_size(allowed)
+    if not inflater.eof:
+        raise ApiError(400, "gzip_truncated", "The gzip body ends too early.")
+    if inflater.unused_data:
+        raise ApiError(400, "gzip_trailing", "The gzip body goes on after its end.")
+    return inflated
+
+
+def client_of_key(key: str | None) -> ClientConfig:
+    """Return the client of a public key. Raises ApiError in the Stream API's terms."""
+    if not key:
+        raise ApiError(400, "client_key_missing", "client_key is missing.")
+    client = clients.by_key(key)
+    if client is None:
+        raise ApiError(400, "client_key_unknown", "client_key is not known.")
+    return client
+
+
+def _header_names(asked: str) -> str:
+    names = [name.strip().lower() for name in asked.split(",") if name.strip()]
+    good = [name for name in names if name.replace("-", "").isalnum() and name.isascii()]
+    return ", ".join(good[:40])
+
+
+def _name(exc: exceptions.APIException) -> str:
+    return str(exc.default_code)

@@ -1,0 +1,248 @@
+"""
+The Stream API's doors: browser create and show, and events by POST, GET and JSONP.
+
+Served to raw HTTP clients and to the Engage SDK; each answers in the shape
+and with the statuses that those clients were built against.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+from django.http import HttpResponse
+from django.urls import path
+from django.utils import timezone
+from rest_framework.request import Request
+
+from tracking import conf, guests, inbox, uuid7
+from tracking.api.base import (
+    ApiError,
+    DoorViewSet,
+    client_of_key,
+    json_response,
+    read_body,
+)
+from tracking.wire import common, sitecore, text
+
+VERSION = "1.2"
+_CALLBACK = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$]{0,99}")
+_KEPT_HEADERS = {
+    "user-agent": "User-Agent",
+    "library": "X-Library-Version",
+    "software": "X-Client-Software-ID",
+}
+
+
+class Created(msgspec.Struct, kw_only=True):
+    """A browser id (`ref`) and the guest behind it (`customer_ref`)."""
+
+    status: str = "OK"
+    version: str = VERSION
+    client_key: str
+    ref: str
+    customer_ref: str
+
+
+class Customer(msgspec.Struct, kw_only=True):
+    ref: str
+
+
+class Shown(msgspec.Struct, kw_only=True):
+    """The guest that a browser belongs to now."""
+
+    status: str = "OK"
+    version: str = VERSION
+    client_key: str
+    ref: str
+    customer: Customer
+
+
+class Accepted(msgspec.Struct, kw_only=True):
+    """The event is stored under `ref`."""
+
+    status: str = "OK"
+    version: str = VERSION
+    client_key: str
+    ref: str
+
+
+class NotFound(msgspec.Struct, kw_only=True):
+    """The browser id is not known; nothing was stored. Clients then create a new one."""
+
+    status: str = "NOT_FOUND"
+    version: str = VERSION
+    client_key: str
+    error_msg: str = "Invalid browser id/ref specified"
+    moreInfo: str = "unknown_browser"
+
+
+class StreamViewSet(DoorViewSet):
+    """Answers as JSONP where a callback is named."""
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        callback = request.query_params.get("callback")
+        if callback and request.method == "GET":
+            return as_jsonp(callback, response)
+        return response
+
+
+class BrowserViewSet(StreamViewSet):
+    """Browser ids: given out, and asked for the guest behind them."""
+
+    def create(self, request: Request) -> HttpResponse:
+        """Give out a browser id, with a visitor behind it."""
+        check_callback(request)
+        self.client = client_of_key(request.query_params.get("client_key"))
+        browser = guests.create_browser(self.client, now=timezone.now())
+        return json_response(
+            Created(
+                client_key=self.client.client_key,
+                ref=browser.browser_id,
+                customer_ref=str(browser.guest_ref),
+            )
+        )
+
+    def show(self, request: Request, browser_id: str) -> HttpResponse:
+        """Answer the guest that a browser belongs to now."""
+        check_callback(request)
+        self.client = client_of_key(request.query_params.get("client_key"))
+        known = common.browser_id(browser_id)
+        guest = guests.by_browser(self.client, known) if known else None
+        if guest is None:
+            raise ApiError(404, "unknown_browser", "Invalid browser id/ref specified")
+        return json_response(
+            Shown(
+                client_key=self.client.client_key,
+                ref=known,
+                customer=Customer(ref=str(guest.ref)),
+            )
+        )
+
+
+class EventViewSet(StreamViewSet):
+    """Events, one a request."""
+
+    def create(self, request: Request) -> HttpResponse:
+        """Take an event from a JSON body."""
+        return self._accept(request, read_body(request, limit=conf.settings().MAX_EVENT_BYTES))
+
+    def create_by_get(self, request: Request) -> HttpResponse:
+        """Take an event from the `message` of a query: JSON in one line."""
+        check_callback(request)
+        message = request.query_params.get("message")
+        if not message:
+            raise ApiError(400, "message_missing", "message is missing: the event as JSON.")
+        body = message.encode("utf-8", "replace")
+        if len(body) > conf.settings().MAX_EVENT_BYTES:
+            limit = conf.settings().MAX_EVENT_BYTES
+            raise ApiError(414, "message_too_large", f"message is larger than {limit} bytes.")
+        return self._accept(request, body)
+
+    def _accept(self, request: Request, body: bytes) -> HttpResponse:
+        now = timezone.now()
+        payload = read_json(body)
+        self.client = client_of_key(_key(request, payload))
+        event = _judge(payload)
+        browser_id = common.browser_id(event.browser_id)
+        if not browser_id:
+            return json_response(NotFound(client_key=self.client.client_key))
+        try:
+            ref = inbox.accept(
+                client=self.client,
+                dialect=sitecore.DIALECT,
+                body=body,
+                headers=_headers(request),
+                received_at=now,
+                browser_id=browser_id,
+            )
+        except inbox.UnknownBrowser:
+            return json_response(NotFound(client_key=self.client.client_key))
+        return json_response(
+            Accepted(client_key=self.client.client_key, ref=str(uuid7.child(ref, 0)))
+        )
+
+
+def read_json(body: bytes) -> Any:
+    """Parse a request body. Raises ApiError."""
+    try:
+        return text.read(body)
+    except text.Unreadable as error:
+        raise ApiError(400, "json_invalid", str(error)) from None
+
+
+def check_callback(request: Request) -> None:
+    """Refuse a JSONP callback that is not a plain name. Raises ApiError."""
+    callback = request.query_params.get("callback")
+    if callback and not _CALLBACK.fullmatch(callback):
+        raise ApiError(400, "callback_invalid", "callback may have letters, digits, _ . and $.")
+
+
+def as_jsonp(callback: str, response: Any) -> Any:
+    """Wrap a JSON answer into a call of the named function. A script must answer 200 to run."""
+    if not _CALLBACK.fullmatch(callback):
+        return response
+    # U+2028 and U+2029 end a line in older JavaScript.
+    body = response.content.replace(b"\xe2\x80\xa8", b"\\u2028").replace(
+        b"\xe2\x80\xa9", b"\\u2029"
+    )
+    response.content = callback.encode() + b"(" + body + b")"
+    response["Content-Type"] = "application/javascript; charset=utf-8"
+    response["X-Content-Type-Options"] = "nosniff"
+    response.status_code = 200
+    return response
+
+
+def _key(request: Request, payload: Any) -> str | None:
+    key = (
+        payload.get("client_key") or payload.get("clientKey") if isinstance(payload, dict) else None
+    )
+    if isinstance(key, str) and key:
+        return key
+    return request.query_params.get("client_key") or request.query_params.get("clientKey")
+
+
+def _judge(payload: Any) -> sitecore.EventBody:
+    try:
+        text.clean(payload)
+        return sitecore.judge(payload)
+    except common.Rejected as error:
+        raise ApiError(400, error.code, str(error)) from None
+    except text.Unstorable:
+        # Readable, but over a limit: it is kept with its reason rather than refused.
+        return msgspec.convert(
+            {name: payload.get(name) for name in ("type", "browser_id")}, sitecore.EventBody
+        )
+
+
+def _headers(request: Request) -> dict[str, str]:
+    kept = {
+        name: request.headers[header][:1024]
+        for name, header in _KEPT_HEADERS.items()
+        if header in request.headers
+    }
+    if site_id := request.query_params.get("siteId"):
+        kept["site-id"] = site_id[:100]
+    if key := request.headers.get("Idempotency-Key"):
+        kept["idempotency-key"] = key[: conf.settings().MAX_MESSAGE_ID_LENGTH]
+    return kept
+
+
+create_browser = BrowserViewSet.as_view({"get": "create"})
+create_event = EventViewSet.as_view({"post": "create"})
+
+urlpatterns = [
+    path("v1.2/browser/create.json", create_browser, name="browser-create"),
+    path(
+        "v1.2/browser/<str:browser_id>/show.json",
+        BrowserViewSet.as_view({"get": "show"}),
+        name="browser-show",
+    ),
+    path("v1.2/events", create_event, name="stream-event"),
+    path("v1.2/events/", create_event),
+    path(
+        "v1.2/event/create.json",
+        EventViewSet.as_view({"get": "create_by_get"}),
+        name="stream-event-get",
+    ),
+]

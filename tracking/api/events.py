@@ -1,0 +1,149 @@
+"""`/v2/events`: the batch door for servers, and events read back in their public form."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.http import HttpResponse
+from django.urls import path
+from django.utils import timezone
+from rest_framework.request import Request
+
+from tracking import conf, events, inbox, uuid7
+from tracking.api import filters
+from tracking.api.authentication import ClientBasicAuthentication, IsClient, client_of
+from tracking.api.base import ApiError, DoorViewSet, json_response, read_body
+from tracking.api.pagination import NewestFirst
+from tracking.models import Event, Identifier
+from tracking.types import BROWSER, ClientConfig
+from tracking.wire import batch, common
+
+OK, REJECTED, NOT_FOUND = "OK", "REJECTED", "NOT_FOUND"
+
+
+class Verdict(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel"):
+    """What became of one event: OK with its ref, REJECTED or NOT_FOUND with the reason."""
+
+    status: str
+    ref: UUID | None = None
+    message_id: str | None = None
+    code: str = ""
+    message: str = ""
+
+
+class BatchAnswer(msgspec.Struct, kw_only=True):
+    """One verdict for each event, in their order. `rejected` counts those that are not OK."""
+
+    status: str = "OK"
+    ref: UUID
+    accepted: int
+    rejected: int
+    events: list[Verdict]
+
+
+class ServerViewSet(DoorViewSet):
+    """A door for servers, which prove whose they are with HTTP Basic."""
+
+    authentication_classes = (ClientBasicAuthentication,)
+    permission_classes = (IsClient,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self.client = client_of(request)
+
+
+class EventViewSet(ServerViewSet):
+    """Events of a client: sent in batches, read one by one or as a list."""
+
+    def create(self, request: Request) -> HttpResponse:
+        """Take one event or `{"events": [...]}`: each is judged on its own."""
+        client = client_of(request)
+        body = read_body(request, limit=conf.settings().MAX_TRUSTED_BATCH_BYTES)
+        received_at = timezone.now()
+        try:
+            items = list(batch.items(body, client))
+        except batch.BadEnvelope as error:
+            raise ApiError(400, "envelope_invalid", str(error)) from None
+        verdicts = _verdicts(items, client)
+        rejected = sum(verdict.status != OK for verdict in verdicts)
+        if rejected and request.headers.get("X-Strict-Mode") == "1":
+            bad = next(verdict for verdict in verdicts if verdict.status != OK)
+            raise ApiError(400, bad.code, f"{rejected} events refused, the first: {bad.message}")
+        if len(items) == 1 and rejected and not _has_events(body):
+            raise ApiError(400, verdicts[0].code, verdicts[0].message)
+        ref = inbox.accept(client=client, dialect=batch.DIALECT, body=body, received_at=received_at)
+        for index, verdict in enumerate(verdicts):
+            verdict.ref = uuid7.child(ref, index) if verdict.status == OK else None
+        response = json_response(
+            BatchAnswer(
+                ref=ref, accepted=len(verdicts) - rejected, rejected=rejected, events=verdicts
+            )
+        )
+        if rejected:
+            response["X-Tracking-Rejected"] = str(rejected)
+        return response
+
+    def list(self, request: Request) -> HttpResponse:
+        """List events, newest first."""
+        client = client_of(request)
+        rows = Event.objects.filter(client=client.id).select_related(*events.RELATED)
+        rows = filters.apply(filters.EventFilter, rows, request)
+        page, links = NewestFirst("-ref").page(rows, request, self)
+        return json_response(
+            {"items": [events.as_document(event, client) for event in page], **links}
+        )
+
+    def retrieve(self, request: Request, ref: str) -> HttpResponse:
+        """Read one event."""
+        client = client_of(request)
+        rows = Event.objects.filter(client=client.id).select_related(*events.RELATED)
+        event = rows.filter(ref=uuid_or_404(ref, "event")).first()
+        if event is None:
+            raise ApiError(404, "event_unknown", "There is no event with this ref.")
+        return json_response(events.as_document(event, client))
+
+
+def uuid_or_404(ref: str, what: str) -> UUID:
+    """Read a ref from a path. Raises ApiError: what is no UUID names nothing."""
+    try:
+        return UUID(ref)
+    except ValueError:
+        raise ApiError(404, f"{what}_unknown", f"There is no {what} with this ref.") from None
+
+
+def _has_events(body: bytes) -> bool:
+    return b'"events"' in body
+
+
+def _verdicts(items: list[batch.Item], client: ClientConfig) -> list[Verdict]:
+    named = {common.browser_id(item.body.browser_id) for item in items if item.body} - {""}
+    known = set(
+        Identifier.objects.filter(client=client.id, provider=BROWSER, value__in=named).values_list(
+            "value", flat=True
+        )
+        if named
+        else ()
+    )
+    return [_verdict(item, known) for item in items]
+
+
+def _verdict(item: batch.Item, known: set[str]) -> Verdict:
+    if item.body is None:
+        return Verdict(status=REJECTED, code=item.code, message=item.reason)
+    message_id = item.message_id or None
+    browser_id = common.browser_id(item.body.browser_id)
+    if browser_id and browser_id not in known:
+        return Verdict(
+            status=NOT_FOUND,
+            message_id=message_id,
+            code="unknown_browser",
+            message="Invalid browser id/ref specified",
+        )
+    return Verdict(status=OK, message_id=message_id)
+
+
+urlpatterns = [
+    path("v2/events", EventViewSet.as_view({"get": "list", "post": "create"}), name="events"),
+    path("v2/events/", EventViewSet.as_view({"get": "list", "post": "create"})),
+    path("v2/events/<str:ref>", EventViewSet.as_view({"get": "retrieve"}), name="event"),
+]

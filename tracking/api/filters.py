@@ -1,0 +1,109 @@
+"""The query parameters of the list doors, as django-filter sets."""
+
+from typing import Any, TypeVar
+
+import django_filters
+from django.db.models import Model, Q, QuerySet
+from rest_framework.request import Request
+
+from tracking.api.base import ApiError
+from tracking.models import Event, Guest, Session
+from tracking.types import BROWSER
+
+M = TypeVar("M", bound=Model)
+
+
+class EventFilter(django_filters.FilterSet):
+    """type, channel, pointOfSale, guestRef, browserRef, sessionRef, flowRef, messageId, since, until."""
+
+    type = django_filters.CharFilter()
+    channel = django_filters.CharFilter(method="by_channel")
+    pointOfSale = django_filters.CharFilter(field_name="point_of_sale__name")
+    guestRef = django_filters.UUIDFilter(method="by_guest")
+    browserRef = django_filters.UUIDFilter(method="by_browser")
+    sessionRef = django_filters.UUIDFilter(field_name="session__ref")
+    flowRef = django_filters.UUIDFilter(field_name="flow_ref")
+    messageId = django_filters.CharFilter(field_name="message_id")
+    since = django_filters.IsoDateTimeFilter(field_name="occurred_at", lookup_expr="gte")
+    until = django_filters.IsoDateTimeFilter(field_name="occurred_at", lookup_expr="lt")
+
+    class Meta:
+        model = Event
+        fields: list[str] = []
+
+    def by_channel(self, rows: QuerySet[Event], name: str, value: str) -> QuerySet[Event]:
+        return rows.filter(channel=value.upper())
+
+    def by_guest(self, rows: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
+        return rows.filter(guest__in=members(value))
+
+    def by_browser(self, rows: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
+        return rows.filter(browser__provider=BROWSER, browser__value=str(value))
+
+
+class SessionFilter(django_filters.FilterSet):
+    """status, channel, pointOfSale, guestRef, browserRef, since, until (by start)."""
+
+    status = django_filters.ChoiceFilter(choices=Session.Status.choices)
+    channel = django_filters.CharFilter(method="by_channel")
+    pointOfSale = django_filters.CharFilter(field_name="point_of_sale__name")
+    guestRef = django_filters.UUIDFilter(method="by_guest")
+    browserRef = django_filters.UUIDFilter(method="by_browser")
+    since = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="gte")
+    until = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="lt")
+
+    class Meta:
+        model = Session
+        fields: list[str] = []
+
+    def by_channel(self, rows: QuerySet[Session], name: str, value: str) -> QuerySet[Session]:
+        return rows.filter(channel=value.upper())
+
+    def by_guest(self, rows: QuerySet[Session], name: str, value: Any) -> QuerySet[Session]:
+        return rows.filter(guest__in=members(value))
+
+    def by_browser(self, rows: QuerySet[Session], name: str, value: Any) -> QuerySet[Session]:
+        return rows.filter(browser__provider=BROWSER, browser__value=str(value))
+
+
+class GuestFilter(django_filters.FilterSet):
+    """email, firstName, lastName, phoneNumber, guestType, and identifiers.provider + identifiers.id."""
+
+    email = django_filters.CharFilter(lookup_expr="iexact")
+    firstName = django_filters.CharFilter(field_name="first_name", lookup_expr="iexact")
+    lastName = django_filters.CharFilter(field_name="last_name", lookup_expr="iexact")
+    phoneNumber = django_filters.CharFilter(field_name="phone")
+    guestType = django_filters.CharFilter(field_name="type", lookup_expr="iexact")
+
+    class Meta:
+        model = Guest
+        fields: list[str] = []
+
+    def filter_queryset(self, queryset: QuerySet[Guest]) -> QuerySet[Guest]:
+        rows: QuerySet[Guest] = super().filter_queryset(queryset)
+        provider, value = self.data.get("identifiers.provider"), self.data.get("identifiers.id")
+        if provider and value:
+            named = Q(identifiers__provider=provider, identifiers__value=value)
+            through = Q(merged__identifiers__provider=provider, merged__identifiers__value=value)
+            rows = rows.filter(named | through).distinct()
+        return rows
+
+
+def members(guest_ref: Any) -> QuerySet[Guest]:
+    """Return the guests that speak through the survivor of this ref, it included."""
+    asked = Guest.objects.filter(ref=guest_ref)
+    roots = Guest.objects.filter(Q(pk__in=asked.values("pk")) | Q(pk__in=asked.values("root")))
+    survivors = roots.filter(root__isnull=True)
+    return Guest.objects.filter(
+        Q(pk__in=survivors.values("pk")) | Q(root__in=survivors.values("pk"))
+    )
+
+
+def apply(kind: type[django_filters.FilterSet], rows: QuerySet[M], request: Request) -> QuerySet[M]:
+    """Filter rows by a request's query. Raises ApiError that names the parameter at fault."""
+    filters = kind(data=request.query_params, queryset=rows)
+    if not filters.is_valid():
+        name, problems = next(iter(filters.errors.items()))
+        raise ApiError(400, f"{name}_invalid", f"{name}: {problems[0]}")
+    found: QuerySet[M] = filters.qs
+    return found

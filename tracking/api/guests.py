@@ -1,0 +1,266 @@
+"""`/v2.1/guests`: profiles and their history, read and written by servers."""
+
+from typing import Any
+
+import msgspec
+from django.http import HttpResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from rest_framework.request import Request
+
+from tracking import conf, profiles, retention, timeline
+from tracking.api import filters
+from tracking.api.authentication import client_of
+from tracking.api.base import ApiError, json_response, read_body
+from tracking.api.dialects.sitecore import read_json
+from tracking.api.events import ServerViewSet, uuid_or_404
+from tracking.api.pagination import MAX_PAGE, offset_links, offset_window
+from tracking.events import stamp
+from tracking.models import Guest, Identifier
+from tracking.types import BROWSER, StatedIdentifier
+from tracking.wire import common, sitecore, text
+
+#: Names on the wire -> profile fields.
+_FIELDS = {
+    "title": "title",
+    "firstName": "first_name",
+    "lastName": "last_name",
+    "gender": "gender",
+    "dateOfBirth": "date_of_birth",
+    "email": "email",
+    "nationality": "nationality",
+    "language": "language",
+    "city": "city",
+    "state": "state",
+    "postCode": "postal_code",
+    "country": "country",
+    "street": "street",
+}
+
+
+class GuestBody(msgspec.Struct, kw_only=True):
+    """A guest's profile as a server writes it. What is not given stays as it is."""
+
+    guestType: str | None = None
+    title: str | None = None
+    firstName: str | None = None
+    lastName: str | None = None
+    gender: str | None = None
+    dateOfBirth: str | None = None
+    email: str | None = None
+    phoneNumbers: list[str] | None = None
+    nationality: str | None = None
+    language: str | None = None
+    city: str | None = None
+    state: str | None = None
+    postCode: str | None = None
+    country: str | None = None
+    street: list[str] | None = None
+    identifiers: list[sitecore.IdentifierBody] | None = None
+    attributes: dict[str, Any] | None = None
+
+
+class GuestViewSet(ServerViewSet):
+    """Guests of a client."""
+
+    def list(self, request: Request) -> HttpResponse:
+        """List guests by address; each is read by its own."""
+        offset, limit = offset_window(request)
+        rows = Guest.objects.survivors().filter(client=client_of(request).id)
+        rows = filters.apply(filters.GuestFilter, rows, request).order_by("pk")
+        total = rows.count()
+        page = rows[offset : offset + limit]
+        return json_response(
+            {
+                "href": request.build_absolute_uri(),
+                "offset": offset,
+                "limit": limit,
+                "items": [{"href": _href(request, guest)} for guest in page],
+                **offset_links(request, offset=offset, limit=limit, total=total),
+            }
+        )
+
+    def create(self, request: Request) -> HttpResponse:
+        """Make a guest. Search first: an identifier that names somebody already is refused."""
+        body = _body(request)
+        if body.guestType is None:
+            raise ApiError(400, "guest_type_missing", "guestType is missing: visitor or customer.")
+        try:
+            guest = profiles.create(
+                client_of(request),
+                guest_type=_type(body) or Guest.Type.VISITOR,
+                traits=_traits(body),
+                attributes=body.attributes or {},
+                identifiers=_identifiers(body),
+                now=timezone.now(),
+            )
+        except profiles.IdentifierTaken as error:
+            raise ApiError(400, "identifier_taken", str(error)) from None
+        return json_response(_document(request, guest), status=201)
+
+    def retrieve(self, request: Request, ref: str) -> HttpResponse:
+        """Read a guest. A retired ref answers too, and names the survivor."""
+        return json_response(_document(request, _guest(request, ref)))
+
+    def update(self, request: Request, ref: str) -> HttpResponse:
+        """Replace a guest's profile: what is not given is emptied."""
+        body = _body(request)
+        emptied = {name: [] if name == "street" else "" for name in (*_FIELDS.values(), "phone")}
+        return self._change(request, ref, body, {**emptied, **_traits(body)})
+
+    def partial_update(self, request: Request, ref: str) -> HttpResponse:
+        """Change the given fields of a guest's profile."""
+        body = _body(request)
+        return self._change(request, ref, body, _traits(body))
+
+    def _change(
+        self, request: Request, ref: str, body: GuestBody, traits: dict[str, Any]
+    ) -> HttpResponse:
+        guest = _guest(request, ref)
+        if guest.root_id is not None:
+            raise ApiError(
+                400,
+                "guest_retired",
+                f"The guest was merged into {guest.root.ref}: change that one.",  # type: ignore[union-attr]
+            )
+        try:
+            profiles.change(
+                guest,
+                guest_type=_type(body),
+                traits=traits,
+                attributes=body.attributes or {},
+                identifiers=_identifiers(body),
+                now=timezone.now(),
+            )
+        except profiles.IdentifierTaken as error:
+            raise ApiError(400, "identifier_taken", str(error)) from None
+        return json_response(_document(request, guest))
+
+    def destroy(self, request: Request, ref: str) -> HttpResponse:
+        """Delete a guest, everybody merged into it, and all that was recorded for them."""
+        retention.forget_guest(_guest(request, ref))
+        return HttpResponse(status=204)
+
+    def timeline(self, request: Request, ref: str) -> HttpResponse:
+        """Read what a guest did and saw, newest first."""
+        guest = _guest(request, ref)
+        _, limit = offset_window(request)
+        cursor = request.query_params.get("before")
+        before = uuid_or_404(cursor, "event") if cursor else None
+        lines = timeline.of_guest(guest, before=before, limit=min(limit, MAX_PAGE))
+        more = len(lines) == limit
+        return json_response(
+            {
+                "items": [_line(line) for line in lines],
+                "next": _next(request, str(lines[-1].ref)) if more and lines else None,
+            }
+        )
+
+
+def _body(request: Request) -> GuestBody:
+    raw = read_body(request, limit=conf.settings().MAX_BATCH_BYTES)
+    try:
+        cleaned = text.clean(read_json(raw))
+        return msgspec.convert(cleaned.value, GuestBody)
+    except (msgspec.ValidationError, text.Unstorable) as error:
+        raise ApiError(400, "guest_invalid", f"The guest is not valid: {error}.") from None
+
+
+def _guest(request: Request, ref: str) -> Guest:
+    rows = Guest.objects.filter(client=client_of(request).id).select_related("root")
+    guest = rows.filter(ref=uuid_or_404(ref, "guest")).first()
+    if guest is None:
+        raise ApiError(404, "guest_unknown", "There is no guest with this ref.")
+    return guest
+
+
+def _type(body: GuestBody) -> str | None:
+    if body.guestType is None:
+        return None
+    given = body.guestType.upper()
+    if given not in (Guest.Type.VISITOR, Guest.Type.CUSTOMER):
+        raise ApiError(400, "guest_type_invalid", "guestType is visitor or customer.")
+    return given
+
+
+def _traits(body: GuestBody) -> dict[str, Any]:
+    found = {field: getattr(body, name) for name, field in _FIELDS.items()}
+    if body.phoneNumbers is not None:
+        found["phone"] = body.phoneNumbers[0] if body.phoneNumbers else ""
+    return {field: value for field, value in found.items() if value is not None}
+
+
+def _identifiers(body: GuestBody) -> tuple[StatedIdentifier, ...]:
+    try:
+        return sitecore.stated(body.identifiers)
+    except common.Rejected as error:
+        raise ApiError(400, error.code, str(error)) from None
+
+
+def _href(request: Request, guest: Guest) -> str:
+    match = request.resolver_match
+    namespace = f"{match.namespace}:" if match and match.namespace else ""
+    return request.build_absolute_uri(reverse(f"{namespace}guest", args=[guest.ref]))
+
+
+def _document(request: Request, guest: Guest) -> dict[str, Any]:
+    named = Identifier.objects.filter(guest__in=Guest.objects.speaking_through(guest.pk))
+    document: dict[str, Any] = {
+        "ref": guest.ref,
+        "href": _href(request, guest),
+        "guestType": guest.type.lower(),
+        "createdAt": stamp(guest.created_at),
+        "modifiedAt": stamp(guest.modified_at),
+        "firstSeen": stamp(guest.first_seen),
+        "lastSeen": stamp(guest.last_seen),
+        **{name: getattr(guest, field) for name, field in _FIELDS.items()},
+        "emails": [guest.email] if guest.email else [],
+        "phoneNumbers": [guest.phone] if guest.phone else [],
+        "identifiers": [
+            {
+                "provider": row.provider,
+                "id": row.value,
+                "expiryDate": stamp(row.expires_at) if row.expires_at else None,
+            }
+            for row in named.exclude(provider=BROWSER).order_by("pk")
+        ],
+        "attributes": guest.attributes,
+    }
+    if guest.root is not None:
+        document["mergedInto"] = guest.root.ref
+    return document
+
+
+def _line(line: timeline.Line) -> dict[str, Any]:
+    return {
+        "ref": line.ref,
+        "at": stamp(line.at),
+        "kind": line.kind,
+        "type": line.type,
+        "sentence": line.sentence,
+        "detail": line.detail,
+        "channel": line.channel,
+        "sessionRef": line.session_ref,
+    }
+
+
+def _next(request: Request, before: str) -> str:
+    query = request.query_params.copy()
+    query["before"] = before
+    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+
+
+_collection = GuestViewSet.as_view({"get": "list", "post": "create"})
+_one = GuestViewSet.as_view(
+    {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
+)
+
+urlpatterns = [
+    path("v2.1/guests", _collection, name="guests"),
+    path("v2.1/guests/<str:ref>", _one, name="guest"),
+    path(
+        "v2.1/guests/<str:ref>/timeline",
+        GuestViewSet.as_view({"get": "timeline"}),
+        name="guest-timeline",
+    ),
+]

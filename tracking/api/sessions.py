@@ -1,0 +1,73 @@
+"""`/v2/sessions`: visits, for servers."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.urls import path
+from rest_framework.request import Request
+
+from tracking.api import filters
+from tracking.api.authentication import client_of
+from tracking.api.base import ApiError, json_response
+from tracking.api.events import ServerViewSet, uuid_or_404
+from tracking.api.pagination import NewestFirst
+from tracking.events import stamp
+from tracking.models import Session
+from tracking.types import ClientConfig
+
+
+class SessionViewSet(ServerViewSet):
+    """Visit sessions of a client."""
+
+    def list(self, request: Request) -> HttpResponse:
+        """List sessions, newest first."""
+        client = client_of(request)
+        rows = filters.apply(filters.SessionFilter, _rows(client), request)
+        page, links = NewestFirst("-id").page(rows, request, self)
+        return json_response({"items": [as_document(row, client) for row in page], **links})
+
+    def retrieve(self, request: Request, ref: str) -> HttpResponse:
+        """Read one session."""
+        client = client_of(request)
+        session = _rows(client).filter(ref=uuid_or_404(ref, "session")).first()
+        if session is None:
+            raise ApiError(404, "session_unknown", "There is no session with this ref.")
+        return json_response(as_document(session, client))
+
+
+def as_document(session: Session, client: ClientConfig) -> dict[str, Any]:
+    """Return a session in its public JSON form. `duration` is in seconds."""
+    is_closed = session.status == Session.Status.CLOSED
+    return {
+        "ref": session.ref,
+        "clientKey": client.client_key,
+        "createdAt": stamp(session.created_at),
+        "status": session.status,
+        "channel": session.channel,
+        "pointOfSale": session.point_of_sale.name,
+        "guestRef": session.guest.ref,
+        "browserRef": session.browser.value if session.browser else None,
+        "startedAt": stamp(session.started_at),
+        "endedAt": stamp(session.ended_at) if is_closed else None,
+        "lastEventAt": stamp(session.ended_at),
+        "duration": int((session.ended_at - session.started_at).total_seconds()),
+        "events": session.events_count,
+        "views": session.views_count,
+        "entryPage": session.entry_page,
+        "referrer": session.referrer,
+        "utm": session.utm,
+        "language": session.language,
+        "currency": session.currency,
+    }
+
+
+def _rows(client: ClientConfig) -> Any:
+    return Session.objects.filter(client=client.id).select_related(
+        "guest", "browser", "point_of_sale"
+    )
+
+
+urlpatterns = [
+    path("v2/sessions", SessionViewSet.as_view({"get": "list"}), name="sessions"),
+    path("v2/sessions/<str:ref>", SessionViewSet.as_view({"get": "retrieve"}), name="session"),
+]

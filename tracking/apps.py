@@ -1,0 +1,14 @@
+"""The app's entry in a host's INSTALLED_APPS; loads the system checks, nothing heavier."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class TrackingConfig(AppConfig):
+    name = "tracking"
+    label = "tracking"
+    verbose_name = _("Tracking")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from tracking import checks  # noqa: F401

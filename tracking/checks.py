@@ -1,0 +1,83 @@
+"""System checks: what a host got wrong, found at start-up rather than at the first visitor."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections
+
+from tracking import conf, db
+
+_MODES = ("celery", "inline", "worker")
+
+
+@register()
+def check_settings(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Unknown keys and impossible values in TRACKING."""
+    known = {field.name for field in fields(conf.Settings)}
+    given = conf.host_settings()
+    found: list[CheckMessage] = [
+        Warning(
+            f"TRACKING has an unknown key: {key}.",
+            hint=f"Known keys: {', '.join(sorted(known))}.",
+            id="tracking.W001",
+        )
+        for key in sorted(set(given) - known)
+    ]
+    if given.get("DISPATCH", "celery") not in _MODES:
+        found.append(
+            Error(
+                f"TRACKING['DISPATCH'] is {given['DISPATCH']!r}.",
+                hint=f"One of {', '.join(_MODES)}.",
+                id="tracking.E001",
+            )
+        )
+    return found
+
+
+@register(Tags.database)
+def check_database(
+    app_configs: Sequence[AppConfig] | None = None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Whether the database can do what the walk rests on."""
+    alias = db.alias()
+    if not databases or alias not in databases:
+        return []
+    connection = connections[alias]
+    if connection.vendor == "postgresql":
+        return []
+    if connection.vendor != "sqlite":
+        return [
+            Error(
+                f"The database “{alias}” is {connection.vendor}.",
+                hint="Use PostgreSQL 14 or newer, or SQLite.",
+                id="tracking.E002",
+            )
+        ]
+    found: list[CheckMessage] = []
+    if sqlite3.sqlite_version_info < (3, 35):
+        found.append(
+            Error(
+                f"SQLite is {sqlite3.sqlite_version}; RETURNING needs 3.35.",
+                hint="Use a Python built with a newer SQLite, or PostgreSQL.",
+                id="tracking.E003",
+            )
+        )
+    options = connection.settings_dict.get("OPTIONS", {})
+    if options.get("transaction_mode") != "IMMEDIATE":
+        found.append(
+            Warning(
+                "SQLite transactions do not begin with the write lock.",
+                hint="Set OPTIONS['transaction_mode'] = 'IMMEDIATE' for this database, and "
+                "'PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL' as its init_command.",
+                id="tracking.W002",
+            )
+        )
+    return found

@@ -1,0 +1,211 @@
+"""
+Which database the app lives in, and the one way to write many rows at once.
+
+Steps of the walk and the hot doors call this instead of naming a database:
+a host's router decides, and one statement form serves PostgreSQL and SQLite.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.apps import apps
+from django.db import connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+Row = Mapping[str, Any]
+
+_POSTGRES_TYPES = {
+    "UUIDField": "uuid",
+    "DateTimeField": "timestamptz",
+    "JSONField": "jsonb",
+    "BooleanField": "boolean",
+    "BigAutoField": "bigint",
+    "BigIntegerField": "bigint",
+    "ForeignKey": "bigint",
+    "IntegerField": "integer",
+    "PositiveIntegerField": "integer",
+}
+
+
+def alias() -> str:
+    """Return the alias of the database that the router gives this app."""
+    return router.db_for_write(apps.get_model("tracking", "InboxEntry"))
+
+
+def connection() -> BaseDatabaseWrapper:
+    return connections[alias()]
+
+
+def cursor() -> CursorWrapper:
+    return connection().cursor()
+
+
+def atomic(*, durable: bool = False) -> transaction.Atomic:
+    return transaction.atomic(using=alias(), durable=durable)
+
+
+def on_commit(call: Callable[[], None]) -> None:
+    transaction.on_commit(call, using=alias(), robust=True)
+
+
+def is_postgres() -> bool:
+    return connection().vendor == "postgresql"
+
+
+def stored(value: Any) -> Any:
+    """Turn a parameter into what the database's raw statements take: SQLite has no UUID or time."""
+    if is_postgres():
+        return value
+    if isinstance(value, UUID):
+        return value.hex
+    if isinstance(value, datetime):
+        return _sqlite_time(value)
+    return value
+
+
+def loaded_uuid(value: Any) -> UUID:
+    """Read a UUID that a raw statement answered."""
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def loaded_time(value: Any) -> datetime:
+    """Read an aware time that a raw statement answered."""
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    # SQLite keeps UTC without saying so.
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def in_list(column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Return an SQL test that `column` is among `values`, with its one parameter, in any number."""
+    if is_postgres():
+        return f"{column} = ANY(%s)", [list(values)]
+    text = msgspec.json.encode([stored(value) for value in values]).decode()
+    return f"{column} IN (SELECT value FROM json_each(%s))", [text]
+
+
+def insert_rows(
+    model: type[models.Model],
+    rows: Iterable[Row],
+    *,
+    ignore_conflicts: bool = False,
+    returning: Sequence[str] = (),
+) -> list[tuple[Any, ...]]:
+    """
+    Insert rows (field attribute name -> value, every row the same keys) in one statement.
+
+    The rows travel as one JSON document that the database unfolds: about four
+    times faster than `bulk_create` for rows that carry JSON, and alike on
+    both databases. Returns the `returning` columns of the rows really
+    inserted.
+    """
+    rows = list(rows)
+    if not rows:
+        return []
+    fields = [_field(model, name) for name in rows[0]]
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    sql = f'INSERT INTO "{model._meta.db_table}" ({columns}) {_unfolded(fields)}'
+    if ignore_conflicts:
+        sql += " ON CONFLICT DO NOTHING"
+    if returning:
+        sql += " RETURNING " + ", ".join(f'"{_field(model, name).column}"' for name in returning)
+    with cursor() as statement:
+        statement.execute(sql, [_document(rows)])
+        return list(statement.fetchall()) if returning else []
+
+
+def update_rows(model: type[models.Model], rows: Iterable[Row], *, key: str, sets: str) -> None:
+    """
+    Update many rows in one statement.
+
+    `sets` is the SET clause, written against the alias `new` for the given
+    values and the table's own name for the old ones.
+    """
+    rows = list(rows)
+    if not rows:
+        return
+    fields = [_field(model, name) for name in rows[0]]
+    table = model._meta.db_table
+    column = _field(model, key).column
+    sql = (
+        f'UPDATE "{table}" SET {sets} FROM ({_unfolded(fields)}) AS new '
+        f'WHERE "{table}"."{column}" = new."{column}"'
+    )
+    with cursor() as statement:
+        statement.execute(sql, [_document(rows)])
+
+
+def greatest(left: str, right: str) -> str:
+    """Return the SQL of the larger of two never-null values."""
+    return f"GREATEST({left}, {right})" if is_postgres() else f"MAX({left}, {right})"
+
+
+def least(left: str, right: str) -> str:
+    """Return the SQL of the smaller of two never-null values."""
+    return f"LEAST({left}, {right})" if is_postgres() else f"MIN({left}, {right})"
+
+
+def _field(model: type[models.Model], name: str) -> Any:
+    return model._meta.get_field(name)
+
+
+def _unfolded(fields: Sequence[Any]) -> str:
+    if is_postgres():
+        typed = ", ".join(f'"{field.column}" {_postgres_type(field)}' for field in fields)
+        names = ", ".join(f'"{field.column}"' for field in fields)
+        return f"SELECT {names} FROM jsonb_to_recordset(%s::jsonb) AS given({typed})"
+    picked = ", ".join(f'{_picked(field)} AS "{field.column}"' for field in fields)
+    # WHERE true keeps SQLite from reading a following ON CONFLICT as a join's ON.
+    return f"SELECT {picked} FROM json_each(%s) WHERE true"
+
+
+def _picked(field: Any) -> str:
+    return f"json_extract(value, '$.{field.column}')"
+
+
+def _postgres_type(field: Any) -> str:
+    target = field.target_field if field.is_relation else field
+    return _POSTGRES_TYPES.get(target.get_internal_type(), "text")
+
+
+def _document(rows: Sequence[Row]) -> str:
+    hook = _encode_postgres if is_postgres() else _encode_sqlite
+    return msgspec.json.encode([hook(row) for row in rows]).decode()
+
+
+def _encode_postgres(row: Row) -> dict[str, Any]:
+    return dict(row)
+
+
+def _encode_sqlite(row: Row) -> dict[str, Any]:
+    return {name: stored(value) for name, value in row.items()}
+
+
+def _sqlite_time(value: datetime) -> str:
+    # Django's own form of a naive UTC time; comparisons of the text follow time.
+    naive = value.astimezone(UTC).replace(tzinfo=None)
+    return naive.isoformat(sep=" ", timespec="auto")
+
+
+def loaded_json(value: Any) -> Any:
+    """Read a JSON column that a raw statement answered (as text, on both databases)."""
+    return msgspec.json.decode(value) if isinstance(value, str | bytes) else value
+
+
+@contextmanager
+def write() -> Iterator[None]:
+    """
+    Open a transaction that begins with a write.
+
+    SQLite refuses a transaction that read before another one wrote and then
+    wants to write; one that begins with a write waits its turn instead.
+    """
+    with atomic():
+        if not is_postgres():
+            with cursor() as statement:
+                statement.execute("DELETE FROM tracking_walknote WHERE id IS NULL")
+        yield

@@ -1,0 +1,67 @@
+"""Events as they are read back: the documented JSON form, and what a visit has seen."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tracking.models import Event
+from tracking.types import ClientConfig
+from tracking.wire.common import TRACKING_TYPE
+
+#: What `as_document` reads beside the event's own columns.
+RELATED = ("browser", "session", "point_of_sale")
+
+
+def as_document(event: Event, client: ClientConfig) -> dict[str, Any]:
+    """
+    Return an event in the public JSON form.
+
+    `arbitraryData` is the payload as it was sent. A TRACKING event has the
+    run there twice, once under `_bx_arbitraryDataV3ga`, as clients expect it.
+    """
+    pos = event.point_of_sale.name if event.point_of_sale else None
+    document: dict[str, Any] = {
+        "ref": event.ref,
+        "clientKey": client.client_key,
+        "createdAt": stamp(event.received_at),
+        "modifiedAt": stamp(event.recorded_at),
+        "type": event.type,
+        "status": "PROCESSED",
+        "channel": event.channel,
+        "pointOfSale": pos,
+        "browserRef": event.browser.value if event.browser else None,
+        "sessionRef": event.session.ref if event.session else None,
+    }
+    if event.type == TRACKING_TYPE:
+        document["flowExecutionRef"] = event.flow_execution_ref
+        document["arbitraryData"] = _tracking_data(event, pos)
+    else:
+        document["arbitraryData"] = event.data
+    if event.warnings:
+        document["warnings"] = event.warnings
+    return document
+
+
+def _tracking_data(event: Event, pos: str | None) -> dict[str, Any]:
+    execution = event.data.get("flowExecution", {})
+    return {
+        "flowExecution": execution,
+        "_bx_arbitraryDataV3ga": {
+            "core": {"pointOfSale": pos, "channel": event.channel},
+            "bxt": {"flowExecution": execution, "category": "EXECUTED"},
+        },
+    }
+
+
+def stamp(moment: datetime) -> str:
+    """Write a time in UTC with milliseconds and a Z."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def of_session(
+    session_id: int, types: Iterable[str], *, limit: int = 1000
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return (type, payload) of a visit's events of these types, oldest first, `limit` at most."""
+    rows = Event.objects.filter(session=session_id, type__in=list(types)).order_by("ref")
+    return list(rows.values_list("type", "data")[:limit])

@@ -1,0 +1,160 @@
+"""Guests as other apps and the doors read them: by what names them, through merges."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from tracking import db
+from tracking.models import Guest, Identifier
+from tracking.types import BROWSER, EMAIL, ClientConfig, IdentifierKey
+
+_TEXTS = (
+    "first_name", "last_name", "title", "gender", "date_of_birth", "email", "phone", "city",
+    "state", "postal_code", "country", "nationality", "language",
+)  # fmt: skip
+_COLUMNS = (
+    "id", "ref", "bucket_ref", "type", *_TEXTS, "attributes", "first_seen", "last_seen",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFacts:
+    """A guest as decisions and templates read it: plain values, the survivor of any merge."""
+
+    id: int
+    ref: UUID
+    bucket_ref: UUID
+    type: str
+    browser: int | None
+    texts: dict[str, str]
+    attributes: dict[str, Any]
+    first_seen: datetime
+    last_seen: datetime
+    riders: tuple[Any, ...] = ()
+
+
+def by_browser(client: ClientConfig, browser_id: str, *, riders: str = "") -> GuestFacts | None:
+    """
+    Return the guest that this browser belongs to, or None.
+
+    `riders` is SQL for further columns that the caller wants answered in the
+    same round trip; they come back in `GuestFacts.riders`.
+    """
+    return _by_identifier(client, IdentifierKey(BROWSER, browser_id), riders)
+
+
+def by_identifier(
+    client: ClientConfig, provider: str, value: str, *, riders: str = ""
+) -> GuestFacts | None:
+    """Return the guest that this identifier names, or None. Past its expiry it names nobody."""
+    value = value.lower() if provider == EMAIL else value
+    return _by_identifier(client, IdentifierKey(provider, value), riders)
+
+
+def by_email(client: ClientConfig, email: str, *, riders: str = "") -> GuestFacts | None:
+    """Return the guest with this EMAIL identifier, else the only one whose profile has it."""
+    found = by_identifier(client, EMAIL, email, riders=riders)
+    if found is not None:
+        return found
+    rows = Guest.objects.survivors().filter(client=client.id, email__iexact=email)
+    pks = list(rows.values_list("pk", flat=True)[:2])
+    return by_id(pks[0], riders=riders) if len(pks) == 1 else None
+
+
+def by_id(guest_id: int, *, riders: str = "") -> GuestFacts | None:
+    sql = f"SELECT {_select('NULL', riders)} FROM tracking_guest g WHERE g.id = %s"
+    return _fetch(sql, [guest_id])
+
+
+def by_ref(client: ClientConfig, ref: UUID, *, riders: str = "") -> GuestFacts | None:
+    """Return the guest of this ref, or the survivor it was merged into."""
+    sql = (
+        f"SELECT {_select('NULL', riders)} FROM tracking_guest b "
+        "JOIN tracking_guest g ON g.id = COALESCE(b.root_id, b.id) "
+        "WHERE b.client_id = %s AND b.ref = %s"
+    )
+    return _fetch(sql, [client.id, db.stored(ref)])
+
+
+def _by_identifier(client: ClientConfig, key: IdentifierKey, riders: str) -> GuestFacts | None:
+    sql = (
+        f"SELECT {_select('i.id', riders)} FROM tracking_identifier i "
+        "JOIN tracking_guest b ON b.id = i.guest_id "
+        "JOIN tracking_guest g ON g.id = COALESCE(b.root_id, b.id) "
+        "WHERE i.client_id = %s AND i.provider = %s AND i.value = %s "
+        "AND (i.expires_at IS NULL OR i.expires_at > CURRENT_TIMESTAMP)"
+    )
+    return _fetch(sql, [client.id, key.provider, key.value])
+
+
+def _select(browser: str, riders: str) -> str:
+    columns = ", ".join(f"g.{name}" for name in _COLUMNS)
+    return f"{columns}, {browser}" + (f", {riders}" if riders else "")
+
+
+def _fetch(sql: str, parameters: list[Any]) -> GuestFacts | None:
+    with db.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        row = cursor.fetchone()
+    return _facts(row) if row else None
+
+
+def _facts(row: Sequence[Any]) -> GuestFacts:
+    pk, ref, bucket_ref, type_, *rest = row
+    texts, rest = rest[: len(_TEXTS)], rest[len(_TEXTS) :]
+    attributes, first_seen, last_seen, browser, *riders = rest
+    return GuestFacts(
+        id=pk,
+        ref=db.loaded_uuid(ref),
+        bucket_ref=db.loaded_uuid(bucket_ref),
+        type=type_,
+        browser=browser,
+        texts=dict(zip(_TEXTS, texts, strict=True)),
+        attributes=db.loaded_json(attributes),
+        first_seen=db.loaded_time(first_seen),
+        last_seen=db.loaded_time(last_seen),
+        riders=tuple(riders),
+    )
+
+
+def providers(guest_id: int) -> list[str]:
+    """Name the providers that this guest (or one merged into it) has identifiers of."""
+    rows = Identifier.objects.filter(Q(guest=guest_id) | Q(guest__root=guest_id))
+    return sorted(set(rows.values_list("provider", flat=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class NewBrowser:
+    """A browser id just given out, and the guest behind it."""
+
+    browser_id: str
+    guest_ref: UUID
+
+
+def create_browser(client: ClientConfig, *, now: datetime) -> NewBrowser:
+    """Give out a browser id, with a visitor behind it: both are rows when this returns."""
+    browser_id, guest_ref = str(uuid.uuid4()), uuid.uuid4()
+    with db.write():
+        guest = Guest.objects.create(
+            ref=guest_ref,
+            bucket_ref=guest_ref,
+            client_id=client.id,
+            first_seen=now,
+            last_seen=now,
+            created_at=now,
+            modified_at=now,
+        )
+        Identifier.objects.create(
+            client_id=client.id,
+            provider=BROWSER,
+            value=browser_id,
+            guest=guest,
+            birth_guest=guest,
+            created_at=now,
+        )
+    return NewBrowser(browser_id, guest_ref)

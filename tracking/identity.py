@@ -1,0 +1,457 @@
+"""
+Step of the event walk: message -> guest.
+
+`lock` makes the batch's identifiers this worker's own until commit, so that
+what is read here still holds when it is written. `identify` asks the identity
+policy about every connected set of identifiers that the batch touches and
+stores the difference; messages that state nothing just follow their browser.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from tracking import clients, conf, db, identity_policy, merging
+from tracking.models import Guest, Identifier, IdentityLink
+from tracking.types import (
+    BROWSER,
+    ClientConfig,
+    Fresh,
+    GuestKey,
+    Identified,
+    IdentifierKey,
+    IdentifierRow,
+    Locked,
+    Message,
+    Refused,
+    StatedIdentifier,
+    Statement,
+    birth_ref,
+)
+
+# Advisory locks live in shared memory of a fixed size: fold the hashes, so that
+# one transaction holds a bounded number of them. Two identifiers that share a
+# lock only wait for each other.
+_LOCK_CLASSES = 1024
+_LOCK_SPACE = 0x7472616B
+
+_Names = set[tuple[int, IdentifierKey]]
+_Known = dict[tuple[int, IdentifierKey], IdentifierRow]
+
+
+def lock(messages: Sequence[Message], *, now: datetime) -> tuple[Locked, list[Refused]]:
+    """
+    Lock every identifier of the batch, making the guests of new first-party browsers.
+
+    One order for all workers: advisory locks on the sorted hashes of whole
+    connected sets first, then the browsers' rows by id. Messages of a browser
+    nobody knows are refused.
+    """
+    messages = [_ruled(message) for message in messages]
+    spoken = _locked_closure(_stated(messages))
+    known = _read(_browsers(messages) | spoken.names)
+    # A late event of a browser that changed hands meanwhile: its set must be resolved too.
+    looking_back = _locked_closure(_looking_back(messages, known))
+    known |= _read(looking_back.names - set(known))
+    known |= _born(messages, known, now=now)
+    welcome, refused = _welcome(messages, known)
+    statements = _by_client(spoken.links | looking_back.links)
+    return Locked(welcome, known, statements), refused
+
+
+def identify(fresh: Fresh, *, now: datetime) -> list[Identified]:
+    """Say whose each message is, and store what the batch states about who is who."""
+    owners: dict[UUID, int] = {}
+    for client_id in _speaking_clients(fresh):
+        client = clients.by_id(client_id)
+        if client is not None:
+            owners |= _resolve(fresh, client, now=now)
+    owners |= _strangers(fresh.messages, now=now)
+    owned = [(message, _owner(message, owners, fresh.locked)) for message in fresh.messages]
+    guests = _guests({guest_id for _, guest_id in owned})
+    items = [
+        Identified(message, guests[guest_id], _browser_row(message, fresh.locked))
+        for message, guest_id in owned
+    ]
+    _touch(items)
+    merging.apply_traits(items, now=now)
+    return items
+
+
+# --- locking ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Closure:
+    """A connected set of identifiers, and the links that connect it."""
+
+    names: _Names
+    links: dict[int, IdentityLink]
+
+
+class _Grown(Exception):
+    """Another worker connected more identifiers while this one waited for its locks."""
+
+
+def _locked_closure(seeds: _Names) -> _Closure:
+    """
+    Read everything connected to these identifiers, locked against other workers.
+
+    If locking shows that the set has grown meanwhile, the locks are given
+    back and the larger set is locked from the start: all workers lock in one
+    order.
+    """
+    closure = _closure(seeds)
+    while closure.names:
+        try:
+            with db.atomic():
+                _lock_names(closure.names)
+                seen = closure.names
+                closure = _closure(seeds)
+                if not closure.names <= seen:
+                    raise _Grown
+                return closure
+        except _Grown:
+            continue
+    return closure
+
+
+def _stated(messages: Iterable[Message]) -> _Names:
+    """Name the identifiers that the batch states something about, their speakers included."""
+    names: _Names = set()
+    for message in messages:
+        for item in message.identifiers:
+            names.add((message.client_id, item.key))
+        if message.identifiers and message.browser_id:
+            names.add((message.client_id, IdentifierKey(BROWSER, message.browser_id)))
+    return names
+
+
+def _browsers(messages: Iterable[Message]) -> _Names:
+    return {
+        (message.client_id, IdentifierKey(BROWSER, message.browser_id))
+        for message in messages
+        if message.browser_id
+    }
+
+
+def _looking_back(messages: Iterable[Message], known: Mapping[Any, IdentifierRow]) -> _Names:
+    names: _Names = set()
+    for message in messages:
+        row = known.get((message.client_id, IdentifierKey(BROWSER, message.browser_id or "")))
+        if row is not None and row.moved_at and message.occurred_at < row.moved_at:
+            names.add((row.client_id, row.key))
+    return names
+
+
+def _ruled(message: Message) -> Message:
+    """Drop the identifiers that no rule names: they are in the event's data, and join nobody."""
+    client = clients.by_id(message.client_id)
+    ranked = identity_policy.in_rule_order(message.identifiers, client.rules if client else ())
+    return message if ranked == message.identifiers else replace(message, identifiers=ranked)
+
+
+def _closure(seeds: _Names) -> _Closure:
+    """Read everything that links connect to these identifiers, up to the limit of ids."""
+    names = set(seeds)
+    links: dict[int, IdentityLink] = {}
+    frontier = set(seeds)
+    limit = conf.settings().MAX_LINKED_IDENTIFIERS
+    while frontier and len(names) <= limit + len(seeds):
+        found = _links_of(frontier)
+        links |= {link.pk: link for link in found}
+        frontier = {name for link in found for name in _ends(link)} - names
+        names |= frontier
+    return _Closure(names, links)
+
+
+def _links_of(names: _Names) -> list[IdentityLink]:
+    keys = sorted({(key.provider, key.value) for _, key in names})
+    values = sorted({value for _, value in keys})
+    links = IdentityLink.objects.filter(client_id__in={client for client, _ in names})
+    found = {
+        link.pk: link
+        for side in ("left_value", "right_value")
+        for link in links.filter(is_active=True, **{f"{side}__in": values})
+    }
+    return [link for link in found.values() if names & set(_ends(link))]
+
+
+def _ends(link: IdentityLink) -> tuple[tuple[int, IdentifierKey], tuple[int, IdentifierKey]]:
+    return (
+        (link.client_id, IdentifierKey(link.left_provider, link.left_value)),
+        (link.client_id, IdentifierKey(link.right_provider, link.right_value)),
+    )
+
+
+def _lock_names(names: _Names) -> None:
+    if not names or not db.is_postgres():
+        # SQLite has one writer at a time: the walk's transaction already is it.
+        return
+    classes = sorted({_lock_class(client_id, key) for client_id, key in names})
+    with db.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, class) "
+            "FROM (SELECT unnest(%s::int[]) AS class) AS sorted",
+            [_LOCK_SPACE, classes],
+        )
+
+
+def _lock_class(client_id: int, key: IdentifierKey) -> int:
+    name = f"{client_id}\n{key.provider}\n{key.value}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=4).digest(), "big") % _LOCK_CLASSES
+
+
+def _read(names: _Names) -> _Known:
+    """Read and lock the rows of these identifiers, in the order of their ids."""
+    if not names:
+        return {}
+    among_clients, client_ids = db.in_list("client_id", sorted({client for client, _ in names}))
+    among_values, values = db.in_list("value", sorted({key.value for _, key in names}))
+    sql = (
+        "SELECT id, client_id, provider, value, guest_id, birth_guest_id, moved_at, expires_at "
+        f'FROM "{Identifier._meta.db_table}" WHERE {among_clients} AND {among_values} ORDER BY id'
+    )
+    if db.is_postgres():
+        sql += " FOR NO KEY UPDATE"
+    with db.cursor() as cursor:
+        cursor.execute(sql, client_ids + values)
+        rows = [_row(values) for values in cursor.fetchall()]
+    return {(row.client_id, row.key): row for row in rows if (row.client_id, row.key) in names}
+
+
+def _row(values: Sequence[Any]) -> IdentifierRow:
+    pk, client_id, provider, value, guest_id, birth_guest_id, moved_at, expires_at = values
+    return IdentifierRow(
+        id=pk,
+        client_id=client_id,
+        key=IdentifierKey(provider, value),
+        guest_id=guest_id,
+        birth_guest_id=birth_guest_id,
+        moved_at=db.loaded_time(moved_at) if moved_at else None,
+        expires_at=db.loaded_time(expires_at) if expires_at else None,
+    )
+
+
+# --- guests that begin -----------------------------------------------------------------
+
+
+def _born(messages: Sequence[Message], known: _Known, *, now: datetime) -> _Known:
+    """Make the guests of first-party browsers seen for the first time."""
+    births: dict[tuple[int, IdentifierKey], Message] = {}
+    for message in messages:
+        name = (message.client_id, IdentifierKey(BROWSER, message.browser_id or ""))
+        if message.births and message.browser_id and name not in known:
+            births.setdefault(name, message)
+    if not births:
+        return {}
+    refs = {name: _birth_ref(*name) for name in births}
+    _make_guests(
+        [(refs[name], message.client_id, message.occurred_at) for name, message in births.items()],
+        now=now,
+    )
+    ids = _guest_ids(refs.values())
+    db.insert_rows(
+        Identifier,
+        [
+            {
+                "client_id": client_id,
+                "provider": key.provider,
+                "value": key.value,
+                "guest_id": ids[refs[client_id, key]],
+                "birth_guest_id": ids[refs[client_id, key]],
+                "created_at": now,
+            }
+            for client_id, key in sorted(births, key=lambda name: (name[0], name[1]))
+        ],
+        ignore_conflicts=True,
+    )
+    return _read(set(births))
+
+
+def _birth_ref(client_id: int, key: IdentifierKey) -> UUID:
+    client = clients.by_id(client_id)
+    if client is None:
+        raise LookupError(f"client {client_id} is gone")
+    return birth_ref(client_ref=client.ref, key=key)
+
+
+def _make_guests(rows: Iterable[tuple[UUID, int, datetime]], *, now: datetime) -> None:
+    db.insert_rows(
+        Guest,
+        [merging.new_guest(ref, client_id, seen_at, now=now) for ref, client_id, seen_at in rows],
+        ignore_conflicts=True,
+    )
+
+
+def _guest_ids(refs: Iterable[UUID]) -> dict[UUID, int]:
+    return dict(Guest.objects.filter(ref__in=set(refs)).values_list("ref", "pk"))
+
+
+def _strangers(messages: Sequence[Message], *, now: datetime) -> dict[UUID, int]:
+    """Find the guest that each run named, making those that the run met for the first time."""
+    named = [message for message in messages if message.guest_ref and not message.browser_id]
+    _make_guests(
+        [
+            (message.guest_ref, message.client_id, message.occurred_at)
+            for message in named
+            if message.guest_ref and message.is_stranger
+        ],
+        now=now,
+    )
+    ids = _guest_ids(message.guest_ref for message in named if message.guest_ref)
+    return {
+        message.ref: ids[message.guest_ref]
+        for message in named
+        if message.guest_ref and message.guest_ref in ids
+    }
+
+
+def _welcome(messages: Sequence[Message], known: _Known) -> tuple[list[Message], list[Refused]]:
+    welcome: list[Message] = []
+    refused: list[Refused] = []
+    for message in messages:
+        name = (message.client_id, IdentifierKey(BROWSER, message.browser_id or ""))
+        if message.browser_id and name not in known:
+            refused.append(
+                _refusal(message, "unknown_browser", "No browser has this id (any more).")
+            )
+        elif not message.browser_id and not message.identifiers and not message.guest_ref:
+            refused.append(_refusal(message, "nobody", "The event names nobody."))
+        else:
+            welcome.append(message)
+    return welcome, refused
+
+
+def _refusal(message: Message, code: str, reason: str) -> Refused:
+    return Refused(
+        entry=message.entry,
+        index=message.index,
+        code=code,
+        reason=reason,
+        raw=message.raw,
+        type=message.type,
+    )
+
+
+# --- resolving -------------------------------------------------------------------------
+
+
+def _speaking_clients(fresh: Fresh) -> list[int]:
+    """Name the clients of whose identifiers something must be resolved."""
+    speaking = {message.client_id for message in fresh.messages if message.identifiers}
+    return sorted(speaking | set(fresh.locked.statements))
+
+
+def _by_client(links: Mapping[int, IdentityLink]) -> dict[int, list[Statement]]:
+    by_event: dict[UUID, list[IdentityLink]] = defaultdict(list)
+    for link in links.values():
+        by_event[link.event_ref].append(link)
+    statements: dict[int, list[Statement]] = defaultdict(list)
+    for event_ref, rows in by_event.items():
+        rows.sort(key=lambda link: link.position)
+        first = rows[0]
+        speaker = IdentifierKey(first.left_provider, first.left_value)
+        statements[first.client_id].append(
+            Statement(
+                event_ref=event_ref,
+                at=first.occurred_at,
+                speaker=speaker if speaker.provider == BROWSER else None,
+                stated=tuple(
+                    StatedIdentifier(
+                        IdentifierKey(link.right_provider, link.right_value), link.expires_at
+                    )
+                    for link in rows
+                ),
+            )
+        )
+    return statements
+
+
+def _resolve(fresh: Fresh, client: ClientConfig, *, now: datetime) -> dict[UUID, int]:
+    """Resolve one client's part of the batch; return the guest row of each speaking message."""
+    speaking = [m for m in fresh.messages if m.client_id == client.id and m.identifiers]
+    said = [_statement(message) for message in speaking]
+    merging.store_links(speaking, said)
+    statements = [*fresh.locked.statements.get(client.id, ()), *said]
+    names = {
+        (client.id, key)
+        for statement in statements
+        for key in (*(item.key for item in statement.stated), statement.speaker)
+        if key is not None
+    }
+    known = {key: row for (_, key), row in _read(names).items()}
+    resolution = merging.settle(client, statements, known, now=now)
+    owners = {
+        message.ref: resolution.guest_ids[resolution.answer.by_event[message.ref]]
+        for message in speaking
+        if message.ref in resolution.answer.by_event
+    }
+    for message in fresh.messages:
+        if message.client_id == client.id and message.ref not in owners:
+            guest_id = _owner_then(message, known, resolution)
+            if guest_id is not None:
+                owners[message.ref] = guest_id
+    return owners
+
+
+def _statement(message: Message) -> Statement:
+    speaker = IdentifierKey(BROWSER, message.browser_id) if message.browser_id else None
+    return Statement(message.ref, message.occurred_at, speaker, message.identifiers)
+
+
+def _owner_then(
+    message: Message, known: Mapping[IdentifierKey, IdentifierRow], settled: "merging.Settled"
+) -> int | None:
+    """Return whose the message's browser was when it happened, where the sets resolved here say."""
+    key = IdentifierKey(BROWSER, message.browser_id or "")
+    row = known.get(key)
+    if row is None or row.birth_guest_id is None:
+        return None
+    owner = settled.answer.owner_at(key, message.occurred_at, row.birth_guest_id)
+    return settled.guest_ids[owner]
+
+
+def _owner(message: Message, owners: Mapping[UUID, int], locked: Locked) -> int:
+    if message.ref in owners:
+        return owners[message.ref]
+    name = (message.client_id, IdentifierKey(BROWSER, message.browser_id or ""))
+    row = locked.known.get(name)
+    if row is None:
+        raise LookupError("The guest that this message names is gone.")
+    return row.guest_id
+
+
+def _browser_row(message: Message, locked: Locked) -> int | None:
+    row = locked.known.get((message.client_id, IdentifierKey(BROWSER, message.browser_id or "")))
+    return row.id if row else None
+
+
+def _guests(ids: set[int]) -> dict[int, GuestKey]:
+    rows = Guest.objects.filter(pk__in=ids).values_list("pk", "ref", "root_id")
+    return {pk: GuestKey(pk, ref, root_id or pk) for pk, ref, root_id in rows}
+
+
+def _touch(items: Sequence[Identified]) -> None:
+    """Keep the newest time each guest was seen, and whether a flow ran for it."""
+    seen: dict[int, dict[str, Any]] = {}
+    for item in items:
+        for guest_id in {item.guest.id, item.guest.root_id}:
+            row = seen.setdefault(
+                guest_id, {"id": guest_id, "last_seen": item.message.occurred_at, "has_runs": False}
+            )
+            row["last_seen"] = max(row["last_seen"], item.message.occurred_at)
+            row["has_runs"] = row["has_runs"] or item.message.flow_execution_ref is not None
+    table = Guest._meta.db_table
+    newest = db.greatest(f'"{table}"."last_seen"', 'new."last_seen"')
+    runs = "OR" if db.is_postgres() else "|"
+    db.update_rows(
+        Guest,
+        [seen[guest_id] for guest_id in sorted(seen)],
+        key="id",
+        sets=f'"last_seen" = {newest}, "has_runs" = "{table}"."has_runs" {runs} new."has_runs"',
+    )

@@ -1,0 +1,171 @@
+"""
+PURE. Whose is each identifier, over time, given everything that was ever stated?
+
+The identity step asks this with all statements of a connected set of
+identifiers and stores the difference, so the answer never depends on the
+order in which the statements arrived.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from tracking.types import IdentifierKey, StatedIdentifier, Statement
+
+G = TypeVar("G", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """A guest that the statements bring into the world, named by its first identifier."""
+
+    key: IdentifierKey
+
+
+@dataclass(frozen=True, slots=True)
+class Merge(Generic[G]):
+    """One guest retired into another, by one event."""
+
+    retired: G | Newcomer
+    survivor: G | Newcomer
+    event_ref: UUID
+    at: datetime
+
+
+@dataclass(slots=True)
+class Resolution(Generic[G]):
+    """
+    The whole answer.
+
+    `owner` is whose each identifier is now, before merges; `root` who speaks
+    for a merged guest; `moves` when an identifier changed hands and to whom.
+    """
+
+    owner: dict[IdentifierKey, G | Newcomer]
+    customers: set[G | Newcomer]
+    root: dict[G | Newcomer, G | Newcomer] = field(default_factory=dict)
+    by_event: dict[UUID, G | Newcomer] = field(default_factory=dict)
+    moves: dict[IdentifierKey, list[tuple[datetime, G | Newcomer]]] = field(default_factory=dict)
+    merges: list[Merge[G]] = field(default_factory=list)
+    expiries: dict[IdentifierKey, datetime | None] = field(default_factory=dict)
+
+    def find(self, guest: G | Newcomer) -> G | Newcomer:
+        """Return who speaks for this guest."""
+        while guest in self.root:
+            guest = self.root[guest]
+        return guest
+
+    def owner_at(self, key: IdentifierKey, moment: datetime, born: G | Newcomer) -> G | Newcomer:
+        """Return whose the identifier was at this moment; `born` is its guest before any move."""
+        owner = born
+        for at, guest in self.moves.get(key, ()):
+            if at <= moment:
+                owner = guest
+        return owner
+
+
+def resolve(
+    statements: Iterable[Statement],
+    *,
+    births: Mapping[IdentifierKey, G],
+    customers: Iterable[G] = (),
+    rules: Sequence[str],
+) -> Resolution[G]:
+    """
+    Resolve by identity rules: the statements in time order, each by these four rules.
+
+    1. The first stated identifier (in rule order) that somebody has decides:
+       a visitor merges into that customer; another customer's browser moves
+       to it, for one known person never merges into another.
+    2. If nobody has any, a visitor becomes a customer with them.
+    3. A customer that has no identifier of the first one's provider takes it.
+    4. A customer that has another one of that provider stays as it is: a new
+       guest begins, and the browser moves to it.
+
+    Identifiers nobody has yet then belong to the guest that was decided on.
+    One past its expiry counts as nobody's. `births` are the guests that
+    identifiers brought with them; `customers` the guests known to be
+    customers on other grounds.
+    """
+    answer: Resolution[G] = Resolution(owner=dict(births), customers=set(customers))
+    providers: dict[G | Newcomer, set[str]] = {}
+    for key, guest in births.items():
+        if key.provider in rules:
+            answer.customers.add(guest)
+            providers.setdefault(guest, set()).add(key.provider)
+    for statement in sorted(statements, key=lambda s: (s.at, s.event_ref)):
+        _apply(answer, providers, statement)
+    return answer
+
+
+def in_rule_order(
+    stated: Iterable[StatedIdentifier], rules: Sequence[str]
+) -> tuple[StatedIdentifier, ...]:
+    """Keep the identifiers that a rule names, most trusted provider first, each once."""
+    ranked = [item for item in stated if item.key.provider in rules]
+    ranked.sort(key=lambda item: rules.index(item.key.provider))
+    return tuple({item.key: item for item in ranked}.values())
+
+
+def _apply(
+    answer: Resolution[G],
+    providers: dict[G | Newcomer, set[str]],
+    statement: Statement,
+) -> None:
+    speaker = statement.speaker
+    current = answer.owner.get(speaker) if speaker is not None else None
+    stated = [s for s in statement.stated if s.expires_at is None or s.expires_at > statement.at]
+    if not stated:
+        if current is not None:
+            answer.by_event[statement.event_ref] = current
+        return
+    target = _target(answer, providers, statement, [item.key for item in stated], current)
+    answer.customers.add(target)
+    for item in stated:
+        if not _is_owned(answer, item.key, statement.at):
+            answer.owner[item.key] = target
+            providers.setdefault(target, set()).add(item.key.provider)
+        answer.expiries[item.key] = item.expires_at
+    owner = answer.owner.get(speaker, target) if speaker is not None else target
+    answer.by_event[statement.event_ref] = owner
+
+
+def _target(
+    answer: Resolution[G],
+    providers: dict[G | Newcomer, set[str]],
+    statement: Statement,
+    keys: list[IdentifierKey],
+    current: G | Newcomer | None,
+) -> G | Newcomer:
+    decisive = next((key for key in keys if _is_owned(answer, key, statement.at)), None)
+    person = answer.find(current) if current is not None else None
+    if decisive is not None:
+        target = answer.find(answer.owner[decisive])
+        if person is None or person == target:
+            return target
+        if person in answer.customers:
+            _move(answer, statement, target)
+        else:
+            answer.root[person] = target
+            answer.merges.append(Merge(person, target, statement.event_ref, statement.at))
+        return target
+    if person is not None and person not in answer.customers:
+        return person
+    if person is not None and keys[0].provider not in providers.get(person, ()):
+        return person
+    newcomer = Newcomer(keys[0])
+    _move(answer, statement, newcomer)
+    return newcomer
+
+
+def _move(answer: Resolution[G], statement: Statement, target: G | Newcomer) -> None:
+    if statement.speaker is not None:
+        answer.owner[statement.speaker] = target
+        answer.moves.setdefault(statement.speaker, []).append((statement.at, target))
+
+
+def _is_owned(answer: Resolution[G], key: IdentifierKey, at: datetime) -> bool:
+    expiry = answer.expiries.get(key)
+    return key in answer.owner and (expiry is None or expiry > at)

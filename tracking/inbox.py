@@ -1,0 +1,100 @@
+"""
+The way in. `accept` commits one row; everything after that can fail and be done again.
+
+Called by every door, by `tracking.track` and by the flow walk for its runs.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from django.utils import timezone
+
+from tracking import conf, db, followers, pipeline, tasks, uuid7
+from tracking.doorbell import Doorbell
+from tracking.models import Identifier, InboxEntry
+from tracking.types import BROWSER, ClientConfig
+
+logger = logging.getLogger("tracking")
+
+
+class UnknownBrowser(LookupError):
+    """No browser of this client has the id that the request came with; nothing was stored."""
+
+
+def accept(
+    *,
+    client: ClientConfig,
+    dialect: str,
+    body: bytes,
+    received_at: datetime,
+    headers: Mapping[str, str] | None = None,
+    browser_id: str | None = None,
+) -> UUID:
+    """
+    Store a judged request for the walk, and return its ref.
+
+    Committed when the caller's transaction is; outside of one, on return.
+    With `browser_id` the request is only stored if that browser exists, else
+    UnknownBrowser is raised: one statement, so that no check can go stale.
+    """
+    ref = uuid7.at(received_at)
+    values = [
+        db.stored(ref),
+        client.id,
+        dialect,
+        body,
+        msgspec.json.encode(headers or {}).decode(),
+        db.stored(received_at),
+    ]
+    with db.cursor() as cursor:
+        if browser_id is None:
+            cursor.execute(_INSERT, values)
+        else:
+            cursor.execute(
+                _INSERT_IF_KNOWN[db.connection().vendor], [*values, client.id, BROWSER, browser_id]
+            )
+            if cursor.rowcount < 1:
+                raise UnknownBrowser(browser_id)
+    _announce(ref)
+    return ref
+
+
+_COLUMNS = "ref, client_id, dialect, body, headers, received_at"
+_INTO = f'INSERT INTO "{InboxEntry._meta.db_table}" ({_COLUMNS})'
+_INSERT = f"{_INTO} VALUES (%s, %s, %s, %s, %s, %s)"
+_KNOWN = (
+    f'SELECT 1 FROM "{Identifier._meta.db_table}" '
+    "WHERE client_id = %s AND provider = %s AND value = %s"
+)
+# A SELECT takes its literals for text, which PostgreSQL does not turn into JSON unasked.
+_INSERT_IF_KNOWN = {
+    "postgresql": f"{_INTO} SELECT %s, %s, %s, %s, %s::jsonb, %s WHERE EXISTS ({_KNOWN})",
+    "sqlite": f"{_INTO} SELECT %s, %s, %s, %s, %s, %s WHERE EXISTS ({_KNOWN})",
+}
+
+
+def _announce(ref: UUID) -> None:
+    mode = conf.settings().DISPATCH
+    if mode == "inline":
+        db.on_commit(lambda: _walk_own(ref))
+    elif mode == "celery":
+        db.on_commit(_bell.ring)
+
+
+def _walk_own(ref: UUID) -> None:
+    """Walk what this request has stored. It is stored: whatever fails here, the sweep does again."""
+    try:
+        pipeline.process_entries([ref], now=timezone.now())
+        followers.run_due(now=timezone.now())
+    except Exception:
+        logger.exception("inbox.inline_failed", extra={"entry": str(ref)})
+
+
+def _publish() -> None:
+    tasks.process_inbox.apply_async(retry=False, ignore_result=True)
+
+
+_bell = Doorbell(_publish)

@@ -1,0 +1,357 @@
+"""
+What the identity step writes: guests that begin, promotions, merges, and profiles.
+
+A merge moves no row: the retired guest points at the survivor, which takes
+over the newer traits. What it had before is kept, so a merge can be undone.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from tracking import conf, db, identity_policy
+from tracking.identity_policy import Merge, Newcomer, Resolution
+from tracking.models import Client, Guest, Identifier, IdentityLink, MergeRecord
+from tracking.types import (
+    BROWSER,
+    ClientConfig,
+    Identified,
+    IdentifierKey,
+    IdentifierRow,
+    Message,
+    Statement,
+    birth_ref,
+)
+
+#: Profile fields that an event or a REST call may set.
+TRAITS = (
+    "first_name",
+    "last_name",
+    "title",
+    "gender",
+    "date_of_birth",
+    "email",
+    "phone",
+    "street",
+    "city",
+    "state",
+    "postal_code",
+    "country",
+    "nationality",
+    "language",
+)
+#: The stamp of a guest type that was set by hand rather than earned by an identifier.
+TYPE_STAMP = "type"
+_ATTRIBUTE = "attributes."
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A resolution whose guests all are rows: `guest_ids` names each one's."""
+
+    answer: Resolution[int]
+    guest_ids: Mapping[int | Newcomer, int]
+
+
+def new_guest(ref: UUID, client_id: int, seen_at: datetime, *, now: datetime) -> dict[str, Any]:
+    """Return the row of a guest that begins, for a bulk insert."""
+    return {
+        "ref": ref,
+        "bucket_ref": ref,
+        "client_id": client_id,
+        "type": Guest.Type.VISITOR.value,
+        "has_runs": False,
+        **{name: "" for name in TRAITS if name != "street"},
+        "street": [],
+        "attributes": {},
+        "stamps": {},
+        "first_seen": seen_at,
+        "last_seen": seen_at,
+        "created_at": now,
+        "modified_at": now,
+    }
+
+
+def store_links(messages: Sequence[Message], statements: Sequence[Statement]) -> None:
+    """Write what the batch states: one row for each identifier beside its speaker."""
+    rows = []
+    for message, statement in zip(messages, statements, strict=True):
+        left = statement.speaker or statement.stated[0].key
+        for position, item in enumerate(statement.stated):
+            rows.append(
+                {
+                    "client_id": message.client_id,
+                    "left_provider": left.provider,
+                    "left_value": left.value,
+                    "right_provider": item.key.provider,
+                    "right_value": item.key.value,
+                    "policy": Client.IdentityPolicy.SITECORE.value,
+                    "event_ref": statement.event_ref,
+                    "position": position,
+                    "expires_at": item.expires_at,
+                    "occurred_at": statement.at,
+                    "is_active": True,
+                }
+            )
+    db.insert_rows(IdentityLink, rows, ignore_conflicts=True)
+
+
+def settle(
+    client: ClientConfig,
+    statements: Iterable[Statement],
+    known: Mapping[IdentifierKey, IdentifierRow],
+    *,
+    now: datetime,
+) -> Settled:
+    """Ask the policy about a connected set of identifiers, and store the difference."""
+    members = _members(known.values())
+    births = {key: row.birth_guest_id for key, row in known.items() if row.birth_guest_id}
+    answer = identity_policy.resolve(
+        statements,
+        births=births,
+        customers=[guest.pk for guest in members.values() if TYPE_STAMP in guest.stamps],
+        rules=client.rules,
+    )
+    settled = Settled(answer, _rows_of(client, answer, members, now=now))
+    _store_owners(client, settled, known, now=now)
+    _store_merges(client, settled, now=now)
+    return settled
+
+
+def apply_traits(items: Sequence[Identified], *, now: datetime) -> None:
+    """Set what the batch says about people: per trait the newest statement wins, by (time, id)."""
+    stated = [item for item in items if item.message.traits or item.message.attributes]
+    if not stated:
+        return
+    guests = Guest.objects.in_bulk({item.guest.root_id for item in stated})
+    for item in stated:
+        message = item.message
+        values = {**message.traits, **{_ATTRIBUTE + k: v for k, v in message.attributes.items()}}
+        state_traits(
+            guests[item.guest.root_id], values, at=message.occurred_at, by=message.message_id
+        )
+    save_profiles(guests.values(), now=now)
+
+
+def state_traits(guest: Guest, values: Mapping[str, Any], *, at: datetime, by: str) -> None:
+    """Set these traits on the guest, except those that a newer statement has set."""
+    stamp = [int(at.timestamp() * 1000), by]
+    for name, value in values.items():
+        if guest.stamps.get(name, [0, ""]) <= stamp:
+            _set_trait(guest, name, value)
+            if _trait(guest, name) is not None:
+                guest.stamps[name] = stamp
+
+
+def save_profiles(guests: Iterable[Guest], *, now: datetime) -> None:
+    guests = list(guests)
+    for guest in guests:
+        guest.modified_at = now
+    fields = [*TRAITS, "attributes", "stamps", "modified_at", "bucket_ref", "has_runs"]
+    Guest.objects.bulk_update(sorted(guests, key=lambda g: g.pk), fields, batch_size=100)
+
+
+def attribute(name: str) -> str:
+    """Return the trait name of a guest attribute."""
+    return _ATTRIBUTE + name
+
+
+def undo(record: MergeRecord, *, now: datetime) -> None:
+    """
+    Take a merge back: the links that caused it no longer count.
+
+    The retired guest speaks for itself again, with its browsers and with
+    everything recorded for it; the survivor gets back the traits it had.
+    """
+    with db.atomic():
+        links = IdentityLink.objects.filter(client=record.client_id, event_ref=record.event_ref)
+        keys = {(link.left_provider, link.left_value) for link in links}
+        links.update(is_active=False)
+        _end_merge(record, now=now)
+        browsers = Identifier.objects.filter(client=record.client_id, provider=BROWSER)
+        browsers = browsers.filter(value__in=[value for _, value in keys])
+        Guest.objects.filter(pk=record.retired_id).update(
+            root=None, type=Guest.Type.VISITOR, modified_at=now
+        )
+        for browser in browsers.filter(birth_guest=record.retired_id):
+            browser.guest_id = record.retired_id
+            browser.save(update_fields=["guest"])
+
+
+# --- storing the difference ------------------------------------------------------------
+
+
+def _members(rows: Iterable[IdentifierRow]) -> dict[int, Guest]:
+    ids = {guest_id for row in rows for guest_id in (row.guest_id, row.birth_guest_id) if guest_id}
+    guests = Guest.objects.filter(Q(pk__in=ids) | Q(merged__in=ids)).order_by("pk").distinct()
+    return {guest.pk: guest for guest in guests}
+
+
+def _rows_of(
+    client: ClientConfig,
+    answer: Resolution[int],
+    members: Mapping[int, Guest],
+    *,
+    now: datetime,
+) -> dict[int | Newcomer, int]:
+    newcomers = {
+        guest: birth_ref(client_ref=client.ref, key=guest.key)
+        for guest in (*answer.owner.values(), *answer.by_event.values())
+        if isinstance(guest, Newcomer)
+    }
+    ids: dict[int | Newcomer, int] = {pk: pk for pk in members}
+    ids |= {guest: guest for guest in answer.owner.values() if isinstance(guest, int)}
+    if newcomers:
+        db.insert_rows(
+            Guest,
+            [new_guest(ref, client.id, now, now=now) for ref in sorted(set(newcomers.values()))],
+            ignore_conflicts=True,
+        )
+        by_ref = dict(Guest.objects.filter(ref__in=newcomers.values()).values_list("ref", "pk"))
+        ids |= {guest: by_ref[ref] for guest, ref in newcomers.items()}
+    return ids
+
+
+def _store_owners(
+    client: ClientConfig,
+    settled: Settled,
+    known: Mapping[IdentifierKey, IdentifierRow],
+    *,
+    now: datetime,
+) -> None:
+    answer, ids = settled.answer, settled.guest_ids
+    fresh, changed = [], []
+    for key in sorted(answer.owner):
+        guest_id = ids[answer.owner[key]]
+        moves = answer.moves.get(key)
+        moved_at = moves[-1][0] if moves else None
+        expires_at = answer.expiries.get(key)
+        row = known.get(key)
+        if row is None:
+            fresh.append(
+                {
+                    "client_id": client.id,
+                    "provider": key.provider,
+                    "value": key.value,
+                    "guest_id": guest_id,
+                    "expires_at": expires_at,
+                    "created_at": now,
+                }
+            )
+        elif (row.guest_id, row.moved_at, row.expires_at) != (guest_id, moved_at, expires_at):
+            changed.append((row, guest_id, moved_at, expires_at))
+    db.insert_rows(Identifier, fresh, ignore_conflicts=True)
+    db.update_rows(
+        Identifier,
+        [
+            {"id": row.id, "guest_id": guest_id, "moved_at": moved, "expires_at": expires}
+            for row, guest_id, moved, expires in sorted(changed, key=lambda item: item[0].id)
+        ],
+        key="id",
+        sets='"guest_id" = new."guest_id", "moved_at" = new."moved_at", '
+        '"expires_at" = new."expires_at"',
+    )
+
+
+def _store_merges(client: ClientConfig, settled: Settled, *, now: datetime) -> None:
+    """Point merged guests at their survivors, promote, and keep a record of each merge."""
+    answer, ids = settled.answer, settled.guest_ids
+    wanted = {ids[merge.retired]: merge for merge in answer.merges}
+    guests = {
+        guest.pk: guest for guest in Guest.objects.filter(pk__in=set(ids.values())).order_by("pk")
+    }
+    in_force = {
+        record.retired_id: record
+        for record in MergeRecord.objects.filter(retired__in=guests, undone_at__isnull=True)
+    }
+    for retired_id, record in in_force.items():
+        merge = wanted.get(retired_id)
+        if merge is None or record.survivor_id != ids[answer.find(merge.survivor)]:
+            _end_merge(record, now=now)
+            guests[record.survivor_id] = Guest.objects.get(pk=record.survivor_id)
+    for retired_id, merge in wanted.items():
+        survivor_id = ids[answer.find(merge.survivor)]
+        record_in_force = in_force.get(retired_id)
+        if record_in_force is None or record_in_force.survivor_id != survivor_id:
+            _begin_merge(client, guests[retired_id], guests[survivor_id], merge, now=now)
+    customers = {ids[answer.find(guest)] for guest in answer.customers if guest in ids}
+    for guest in guests.values():
+        merge = wanted.get(guest.pk)
+        guest.root_id = ids[answer.find(merge.survivor)] if merge else None
+        if merge:
+            guest.type = Guest.Type.RETIRED
+        elif guest.pk in customers or TYPE_STAMP in guest.stamps:
+            guest.type = Guest.Type.CUSTOMER
+        else:
+            guest.type = Guest.Type.VISITOR
+    Guest.objects.bulk_update(
+        sorted(guests.values(), key=lambda guest: guest.pk), ["root", "type"], batch_size=100
+    )
+
+
+def _begin_merge(
+    client: ClientConfig, retired: Guest, survivor: Guest, merge: Merge[int], *, now: datetime
+) -> None:
+    before: dict[str, list[Any]] = {}
+    for name, stamp in retired.stamps.items():
+        if name != TYPE_STAMP and survivor.stamps.get(name, [0, ""]) < stamp:
+            before[name] = [_trait(survivor, name), survivor.stamps.get(name)]
+            _set_trait(survivor, name, _trait(retired, name))
+            survivor.stamps[name] = stamp
+    if retired.has_runs and not survivor.has_runs:
+        # What the visitor has seen must stay what the customer sees.
+        before["bucket_ref"] = [str(survivor.bucket_ref), None]
+        survivor.bucket_ref = retired.bucket_ref
+        survivor.has_runs = True
+    save_profiles([survivor], now=now)
+    MergeRecord.objects.create(
+        client_id=client.id,
+        survivor=survivor,
+        retired=retired,
+        event_ref=merge.event_ref,
+        merged_at=merge.at,
+        survivor_before=before,
+    )
+
+
+def _end_merge(record: MergeRecord, *, now: datetime) -> None:
+    survivor, retired = record.survivor, record.retired
+    for name, (value, stamp) in record.survivor_before.items():
+        if name == "bucket_ref":
+            survivor.bucket_ref = UUID(value)
+        elif survivor.stamps.get(name) == retired.stamps.get(name):
+            _set_trait(survivor, name, value)
+            if stamp is None:
+                survivor.stamps.pop(name, None)
+            else:
+                survivor.stamps[name] = stamp
+    save_profiles([survivor], now=now)
+    record.undone_at = now
+    record.save(update_fields=["undone_at"])
+
+
+# --- traits ----------------------------------------------------------------------------
+
+
+def _trait(guest: Guest, name: str) -> Any:
+    if name.startswith(_ATTRIBUTE):
+        return guest.attributes.get(name.removeprefix(_ATTRIBUTE))
+    return getattr(guest, name)
+
+
+def _set_trait(guest: Guest, name: str, value: Any) -> None:
+    if name.startswith(_ATTRIBUTE):
+        attribute_name = name.removeprefix(_ATTRIBUTE)
+        full = len(guest.attributes) >= conf.settings().MAX_ATTRIBUTES
+        if value is None:
+            guest.attributes.pop(attribute_name, None)
+        elif attribute_name in guest.attributes or not full:
+            guest.attributes[attribute_name] = value
+    elif name in TRAITS:
+        field = Guest._meta.get_field(name)
+        length = getattr(field, "max_length", None)
+        setattr(guest, name, value[:length] if isinstance(value, str) else value)

@@ -1,0 +1,68 @@
+"""How long things are kept: called by the purge task, once a day."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models
+
+from tracking import conf
+from tracking.models import Event, Guest, Identifier, QuarantinedMessage, Session
+
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How many rows of each kind were deleted."""
+
+    quarantined: int
+    events: int
+    sessions: int
+    visitors: int
+
+
+def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Purged:
+    """
+    Delete what is past its time, in small steps so that no walk waits long.
+
+    Visitors go with everything of theirs once they were idle for
+    RETAIN_VISITORS_DAYS; customers stay.
+    """
+    limits = conf.settings()
+    visitors = Guest.objects.filter(
+        type=Guest.Type.VISITOR,
+        root__isnull=True,
+        merged__isnull=True,
+        last_seen__lt=now - timedelta(days=limits.RETAIN_VISITORS_DAYS),
+    )
+    before = now - timedelta(days=limits.RETAIN_EVENTS_DAYS)
+    held_before = now - timedelta(days=limits.RETAIN_QUARANTINE_DAYS)
+    held = QuarantinedMessage.objects.filter(quarantined_at__lt=held_before)
+    old_sessions = Session.objects.filter(ended_at__lt=before, status=Session.Status.CLOSED)
+    return Purged(
+        quarantined=_in_steps(held, progress),
+        events=_in_steps(Event.objects.filter(occurred_at__lt=before), progress),
+        sessions=_in_steps(old_sessions, progress),
+        visitors=_in_steps(visitors, progress),
+    )
+
+
+def forget_guest(guest: Guest) -> None:
+    """Delete a guest and everybody merged into it, with all that was recorded for them."""
+    members = list(Guest.objects.speaking_through(guest.root_id or guest.pk))
+    Identifier.objects.filter(guest__in=members).delete()
+    Guest.objects.filter(pk__in=[member.pk for member in members]).delete()
+
+
+def _in_steps(rows: models.QuerySet[Any], progress: Callable[[int], None] | None) -> int:
+    deleted = 0
+    while True:
+        pks = list(rows.order_by("pk").values_list("pk", flat=True)[:_AT_ONCE])
+        if not pks:
+            return deleted
+        rows.model._default_manager.filter(pk__in=pks).delete()
+        deleted += len(pks)
+        if progress:
+            progress(len(pks))

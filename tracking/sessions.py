@@ -1,0 +1,84 @@
+"""Visit sessions as other apps read them, and the closing of idle ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from tracking import conf, db
+from tracking.models import InboxEntry, PointOfSale, Session
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """The visit that a browser is on, as a decision reads it."""
+
+    id: int
+    ref: UUID
+    started_at: datetime
+    ended_at: datetime
+    events_count: int
+    views_count: int
+    entry_page: str
+    last_page: str
+    referrer: str
+    user_agent: str
+    utm: dict[str, str]
+    is_first: bool
+
+
+_COLUMNS = (
+    "id, ref, started_at, ended_at, events_count, views_count, entry_page, last_page, "
+    "referrer, user_agent, utm"
+)
+
+
+def find_open(
+    *, browser: int, channel: str, point_of_sale: int, now: datetime, timeout: timedelta
+) -> OpenSession | None:
+    """Return the visit this browser is on here, or None when it has none or paused too long."""
+    earlier = "SELECT 1 FROM tracking_session e WHERE e.browser_id = s.browser_id AND e.id <> s.id"
+    with db.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS}, NOT EXISTS ({earlier}) FROM tracking_session s "
+            "WHERE browser_id = %s AND channel = %s AND point_of_sale_id = %s AND status = 'OPEN'",
+            [browser, channel, point_of_sale],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    found = _session(row)
+    return found if now <= found.ended_at + timeout else None
+
+
+def _session(row: Sequence[Any]) -> OpenSession:
+    pk, ref, started_at, ended_at, *middle, utm, is_first = row
+    return OpenSession(
+        pk,
+        db.loaded_uuid(ref),
+        db.loaded_time(started_at),
+        db.loaded_time(ended_at),
+        *middle,
+        utm=db.loaded_json(utm),
+        is_first=bool(is_first),
+    )
+
+
+def close_idle(*, now: datetime) -> int:
+    """
+    Close the sessions that paused longer than their storefront allows. Returns how many.
+
+    An event that waits in the inbox may still belong to a session, so none is
+    closed that was open when the oldest waiting entry was received.
+    """
+    waiting = InboxEntry.objects.order_by("ref").values_list("received_at", flat=True).first()
+    horizon = min(now, waiting) if waiting else now
+    default = conf.settings().SESSION_TIMEOUT_MINUTES
+    closed = 0
+    for pk, minutes in PointOfSale.objects.values_list("pk", "session_timeout_minutes"):
+        idle = Session.objects.open().filter(
+            point_of_sale=pk, ended_at__lt=horizon - timedelta(minutes=minutes or default)
+        )
+        closed += idle.update(status=Session.Status.CLOSED)
+    return closed

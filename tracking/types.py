@@ -1,0 +1,240 @@
+"""
+The frozen values that pass from one step of the event walk to the next.
+
+Every step takes the previous step's type and returns the next one, so a step
+that is skipped or swapped does not pass the type checker.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+#: Provider of the ids that name a browser or an app's installation.
+BROWSER = "BROWSER"
+#: Provider by which an e-mail address names a guest.
+EMAIL = "EMAIL"
+
+_BIRTH = uuid.UUID("6f2c7f4a-6a0b-4f0e-9a7e-54d1b9a3a1c1")
+
+
+@dataclass(frozen=True, slots=True)
+class PointOfSaleConfig:
+    """A storefront as the walk needs it."""
+
+    id: int
+    name: str
+    site_id: str
+    timeout: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfig:
+    """A client as doors and walks need it: no row is read again for it within a request."""
+
+    id: int
+    ref: UUID
+    name: str
+    client_key: str
+    origins: frozenset[str]
+    time_zone: str
+    currency: str
+    language: str
+    rules: tuple[str, ...]
+    default_point_of_sale: PointOfSaleConfig
+    points_of_sale: Mapping[str, PointOfSaleConfig]
+    sites: Mapping[str, PointOfSaleConfig]
+
+    def point_of_sale(self, *, name: str, site_id: str = "") -> PointOfSaleConfig | None:
+        """Return the storefront of this name or site; the default where neither is given."""
+        if name:
+            return self.points_of_sale.get(name)
+        if site_id:
+            return self.sites.get(site_id) or self.points_of_sale.get(site_id)
+        return self.default_point_of_sale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """
+    One accepted request, as the inbox gives it to the walk.
+
+    `origin` and `first_index` name its messages. They are its own ref and 0,
+    except for the replay of a quarantined message: that keeps the names it
+    had in the request it came with.
+    """
+
+    ref: UUID
+    origin: UUID
+    first_index: int
+    client: ClientConfig
+    dialect: str
+    body: bytes
+    headers: Mapping[str, str]
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class IdentifierKey:
+    """What names a guest: a provider and a value, within one client."""
+
+    provider: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatedIdentifier:
+    """An identifier as an event states it, perhaps with an end."""
+
+    key: IdentifierKey
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """
+    One call inside an accepted request, in the one form every dialect is read to.
+
+    `data` is the caller's own payload as it will be read back. `traits` are
+    profile fields (`Guest` field names) and `attributes` the caller's own
+    guest data. `births` lets the walk make a guest for a browser it has not
+    seen (a first-party id that we issued); without it an unknown browser is
+    refused. `guest_ref` names the guest an execution chose; with `is_stranger`
+    that guest is made by the walk.
+    """
+
+    ref: UUID
+    message_id: str
+    client_id: int
+    entry: Entry
+    index: int
+    dialect: str
+    type: str
+    occurred_at: datetime
+    received_at: datetime
+    point_of_sale: PointOfSaleConfig
+    raw: bytes
+    browser_id: str | None = None
+    births: bool = False
+    guest_ref: UUID | None = None
+    is_stranger: bool = False
+    identifiers: tuple[StatedIdentifier, ...] = ()
+    traits: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    channel: str = ""
+    language: str = ""
+    currency: str = ""
+    page: str = ""
+    referrer: str = ""
+    user_agent: str = ""
+    utm: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    flow_execution_ref: UUID | None = None
+    flow_ref: UUID | None = None
+    closes_session: bool = False
+    own_session: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A message that cannot be walked: why, in the caller's terms, and its raw bytes."""
+
+    entry: Entry
+    index: int
+    code: str
+    reason: str
+    raw: bytes
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierRow:
+    """An identifier as stored, and the guest it brought into the world (None: it joined one)."""
+
+    id: int
+    client_id: int
+    key: IdentifierKey
+    guest_id: int
+    birth_guest_id: int | None
+    moved_at: datetime | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """
+    One event's word that these identifiers name one person.
+
+    `speaker` is the browser it came from (None: a server said so), `stated`
+    is in the order the policy reads it.
+    """
+
+    event_ref: UUID
+    at: datetime
+    speaker: IdentifierKey | None
+    stated: tuple[StatedIdentifier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """
+    A batch whose identifiers no other worker can change until commit.
+
+    `known` has the stored rows of every identifier the batch touches;
+    `statements` what earlier events said about those that must be resolved
+    again, by client.
+    """
+
+    messages: Sequence[Message]
+    known: Mapping[tuple[int, IdentifierKey], IdentifierRow]
+    statements: Mapping[int, Sequence[Statement]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """The messages of a locked batch that no earlier walk has recorded."""
+
+    messages: Sequence[Message]
+    locked: Locked
+
+
+@dataclass(frozen=True, slots=True)
+class GuestKey:
+    """A guest as the walk needs it: its row, and the row that speaks for it after merges."""
+
+    id: int
+    ref: UUID
+    root_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A message and whose it is. `browser_id` is the row of the browser's identifier."""
+
+    message: Message
+    guest: GuestKey
+    browser_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sessionized:
+    """An identified message in its session (None where no browser is known)."""
+
+    identified: Identified
+    session_id: int | None
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The events that are now rows."""
+
+    event_refs: Sequence[UUID]
+
+
+def birth_ref(*, client_ref: UUID, key: IdentifierKey) -> UUID:
+    """Name the guest that an identifier brings into the world: the same for every worker."""
+    return uuid.uuid5(_BIRTH, f"{client_ref}\n{key.provider}\n{key.value}")

@@ -1,0 +1,15 @@
+"""Every door of the app, under whatever prefix the host chose."""
+
+from django.urls import URLPattern, URLResolver
+
+from tracking.api import events, guests, sessions
+from tracking.api.dialects import sitecore
+
+app_name = "tracking"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *sitecore.urlpatterns,
+    *events.urlpatterns,
+    *sessions.urlpatterns,
+    *guests.urlpatterns,
+]

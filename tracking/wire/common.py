@@ -1,0 +1,151 @@
+"""What every family's reader needs: codes, identifiers, and the judging of one event."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from tracking import conf
+from tracking.types import EMAIL, Entry, IdentifierKey, PointOfSaleConfig, StatedIdentifier
+
+#: The channels that clients name; others are kept as sent.
+CHANNELS: Final = ["AIRPORT_KIOSK", "BRANCH", "CALL_CENTER", "EMAIL", "GDS", "KIOSK", "MOBILE_APP", "MOBILE_WEB", "SMS", "OFFLINE", "OTA", "OTHER", "WEB", "PUSH_NOTIFICATION", "BOT"]
+DEFAULT_CHANNEL: Final = "WEB"
+#: Written by the flow walk alone; a client that sends one is refused.
+TRACKING_TYPE: Final = "TRACKING"
+FORCE_CLOSE_TYPE: Final = "FORCE_CLOSE"
+VIEW_TYPE: Final = "VIEW"
+
+_UTM = "utm_"
+
+
+class Rejected(ValueError):
+    """One event that is refused; `code` for machines, the text for the caller."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def event_type(value: str) -> str:
+    """Check an event's type. Raises Rejected."""
+    value = value.strip()
+    if not value:
+        raise Rejected("type_missing", "type is missing: say what happened, for example VIEW.")
+    if len(value) > conf.settings().MAX_TYPE_LENGTH:
+        limit = conf.settings().MAX_TYPE_LENGTH
+        raise Rejected("type_too_long", f"type is longer than {limit} characters.")
+    if value == TRACKING_TYPE:
+        raise Rejected(
+            "type_reserved", "TRACKING events are written by the server alone, when a flow runs."
+        )
+    return value
+
+
+def channel(value: str | None) -> str:
+    """Check a channel code, upper-cased; empty where none is given. Raises Rejected."""
+    code = (value or "").strip().upper()
+    if code and (len(code) > 20 or not code.replace("_", "").isalnum() or not code.isascii()):
+        raise Rejected("channel_invalid", f"channel is not a channel code such as {CHANNELS[-3]}.")
+    return code
+
+
+def point_of_sale(entry: Entry, name: str, warnings: list[str]) -> PointOfSaleConfig:
+    """Return the storefront an event names, by name or by its site; else the default one."""
+    client = entry.client
+    found = client.point_of_sale(name=name, site_id=entry.headers.get("site-id", ""))
+    if found is None:
+        default = client.default_point_of_sale
+        warnings.append(f"There is no point of sale “{name[:100]}”; {default.name} is used.")
+        return default
+    return found
+
+
+def language(value: str | None, warnings: list[str]) -> str:
+    """Return an ISO 639-1 code in upper case, or nothing with a warning."""
+    return _letters(value, 2, "language", warnings)
+
+
+def currency(value: str | None, warnings: list[str]) -> str:
+    """Return an ISO 4217 code in upper case, or nothing with a warning."""
+    return _letters(value, 3, "currency", warnings)
+
+
+def _letters(value: str | None, length: int, name: str, warnings: list[str]) -> str:
+    code = (value or "").strip().upper()
+    if not code:
+        return ""
+    if len(code) == length and code.isascii() and code.isalpha():
+        return code
+    warnings.append(f"{name} “{code[:20]}” is not a code of {length} letters; it was not used.")
+    return ""
+
+
+def extension(ext: Mapping[str, Any] | None) -> None:
+    """
+    Check `ext` against its limit of keys. Raises Rejected.
+
+    SDKs count 50 and then add `pageVariantId`, so that one key rides free.
+    """
+    limit = conf.settings().MAX_EXT_KEYS
+    count = len(ext or {}) - ("pageVariantId" in (ext or {}))
+    if count > limit:
+        raise Rejected("too_many_ext_keys", f"ext has {count} attributes; at most {limit} may be.")
+
+
+def identifier(*, provider: str, value: str, expires_at: datetime | None) -> StatedIdentifier:
+    """Check one stated identifier. Raises Rejected."""
+    provider, value = provider.strip(), value.strip()
+    limit = conf.settings().MAX_IDENTIFIER_LENGTH
+    if not provider or not value:
+        raise Rejected("identifier_empty", "identifiers need a provider and an id, both not empty.")
+    if len(provider) > 100 or len(value) > (320 if provider == EMAIL else limit):
+        raise Rejected("identifier_too_long", f"identifiers: an id is longer than {limit}.")
+    return StatedIdentifier(key(provider, value), expires_at)
+
+
+def key(provider: str, value: str) -> IdentifierKey:
+    """Name an identifier. E-mail addresses are one whatever their case."""
+    return IdentifierKey(provider, value.lower() if provider == EMAIL else value)
+
+
+def moment(value: str | None, name: str) -> datetime | None:
+    """Read an ISO 8601 time or date; without a zone it is UTC. Raises Rejected."""
+    if not value:
+        return None
+    try:
+        read = datetime.fromisoformat(value)
+        return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise Rejected("time_invalid", f"{name} is not an ISO 8601 time: {value[:40]}.") from None
+
+
+def occurred(stated: datetime | None, received_at: datetime, warnings: list[str]) -> datetime:
+    """Return when it happened: as stated, but never far in the future."""
+    if stated is None:
+        return received_at
+    if stated > received_at + timedelta(seconds=conf.settings().MAX_FUTURE_SECONDS):
+        warnings.append("The event's time lies more than a day ahead; the time of receipt is used.")
+        return received_at
+    return stated
+
+
+def browser_id(value: str | None) -> str:
+    """Return a browser id in its one written form, or nothing where it is no UUID."""
+    try:
+        return str(uuid.UUID(value or ""))
+    except (ValueError, AttributeError, TypeError):
+        return ""
+
+
+def utm(payload: Mapping[str, Any]) -> dict[str, str]:
+    """Pick the top-level utm_* texts."""
+    return {
+        name[len(_UTM) :]: value[:500]
+        for name, value in payload.items()
+        if name.startswith(_UTM) and isinstance(value, str) and value
+    }
+
+
+def cut(value: Any, length: int) -> str:
+    return value[:length] if isinstance(value, str) else ""

@@ -1,0 +1,196 @@
+"""
+The Stream API's event object, as raw HTTP clients and the Engage SDK send it.
+
+The Stream door judges an event with `judge`; the walk reads the stored body
+with `parse`.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from tracking import conf, uuid7
+from tracking.types import Entry, Message, Refused, StatedIdentifier
+from tracking.wire import common, text
+
+DIALECT = "sitecore"
+
+#: Names in an IDENTITY event -> profile fields of a guest.
+_TRAITS = {
+    "email": "email",
+    "title": "title",
+    "firstname": "first_name",
+    "lastname": "last_name",
+    "gender": "gender",
+    "dob": "date_of_birth",
+    "mobile": "phone",
+    "phone": "phone",
+    "street": "street",
+    "city": "city",
+    "state": "state",
+    "postal_code": "postal_code",
+    "country": "country",
+    "nationality": "nationality",
+}
+IDENTITY_TYPE = "IDENTITY"
+
+
+class IdentifierBody(msgspec.Struct, kw_only=True):
+    """One identifier of a guest: whose numbering, and the number."""
+
+    provider: str
+    id: str | int
+    expiry_date: str | None = None
+    expiryDate: str | None = None
+
+
+class EventBody(msgspec.Struct, kw_only=True):
+    """
+    An event. Keys beside these are kept and read back with it.
+
+    Only `type` is needed; `browser_id` comes from browser create.
+    """
+
+    type: str
+    browser_id: str | None = None
+    client_key: str | None = None
+    channel: str | None = None
+    pos: str | None = None
+    language: str | None = None
+    currency: str | None = None
+    page: str | None = None
+    requested_at: str | None = None
+    ext: dict[str, Any] | None = None
+    identifiers: list[IdentifierBody] | None = None
+    email: str | None = None
+    referrer: str | None = None
+
+
+def judge(payload: Any) -> EventBody:
+    """Check one event's payload. Raises common.Rejected in the caller's terms."""
+    if not isinstance(payload, dict):
+        raise common.Rejected("not_an_object", "An event is a JSON object.")
+    try:
+        body = msgspec.convert(payload, EventBody)
+    except msgspec.ValidationError as error:
+        raise common.Rejected("invalid_event", f"The event is not valid: {error}.") from None
+    body.type = common.event_type(body.type)
+    common.channel(body.channel)
+    common.extension(body.ext)
+    stated(body.identifiers)
+    return body
+
+
+def parse(entry: Entry) -> Iterator[Message | Refused]:
+    """Read the one event of a Stream API request."""
+    ref = uuid7.child(entry.origin, entry.first_index)
+    try:
+        cleaned = text.clean(text.read(entry.body))
+        body = judge(cleaned.value)
+    except (common.Rejected, text.Unstorable) as error:
+        yield Refused(
+            entry=entry, index=entry.first_index, code=error.code, reason=str(error), raw=entry.body
+        )
+        return
+    except text.Unreadable as error:
+        yield Refused(
+            entry=entry,
+            index=entry.first_index,
+            code="unreadable",
+            reason=str(error),
+            raw=entry.body,
+        )
+        return
+    payload = cleaned.value
+    payload.pop("client_key", None)
+    yield message(
+        entry,
+        payload,
+        body,
+        index=entry.first_index,
+        raw=entry.body,
+        message_id=entry.headers.get("idempotency-key") or str(ref),
+        occurred_at=entry.received_at,
+        warnings=cleaned.warnings,
+        births=False,
+    )
+
+
+def message(
+    entry: Entry,
+    payload: Mapping[str, Any],
+    body: EventBody,
+    *,
+    index: int,
+    raw: bytes,
+    message_id: str,
+    occurred_at: datetime,
+    warnings: list[str],
+    births: bool,
+) -> Message:
+    """Build the inner message of a judged event."""
+    identifiers = stated(body.identifiers)
+    if identifiers and not any(item.key.provider in entry.client.rules for item in identifiers):
+        providers = ", ".join(sorted({item.key.provider for item in identifiers}))
+        rules = ", ".join(entry.client.rules) or "none"
+        warnings.append(
+            f"No identity rule names the provider {providers} (rules: {rules}); nothing was joined."
+        )
+    is_identity = body.type == IDENTITY_TYPE
+    return Message(
+        ref=uuid7.child(entry.origin, index),
+        message_id=message_id,
+        client_id=entry.client.id,
+        entry=entry,
+        index=index,
+        raw=raw,
+        dialect=entry.dialect,
+        type=body.type,
+        occurred_at=occurred_at,
+        received_at=entry.received_at,
+        browser_id=common.browser_id(body.browser_id) or None,
+        births=births,
+        identifiers=identifiers,
+        traits=traits(payload) if is_identity else {},
+        attributes=dict(body.ext or {}) if is_identity else {},
+        channel=common.channel(body.channel),
+        point_of_sale=common.point_of_sale(entry, body.pos or "", warnings),
+        language=common.language(body.language, warnings),
+        currency=common.currency(body.currency, warnings),
+        page=common.cut(body.page, conf.settings().MAX_URL_LENGTH),
+        referrer=common.cut(body.referrer, conf.settings().MAX_URL_LENGTH),
+        user_agent=common.cut(entry.headers.get("user-agent", ""), 1024),
+        utm=common.utm(payload),
+        data=payload,
+        closes_session=body.type == common.FORCE_CLOSE_TYPE,
+        warnings=tuple(warnings),
+    )
+
+
+def stated(bodies: list[IdentifierBody] | None) -> tuple[StatedIdentifier, ...]:
+    """Check the identifiers that an event states, in their order. Raises common.Rejected."""
+    return tuple(
+        common.identifier(
+            provider=item.provider,
+            value=str(item.id),
+            expires_at=common.moment(item.expiry_date or item.expiryDate, "expiry_date"),
+        )
+        for item in bodies or []
+    )
+
+
+def traits(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick the profile fields of an identity event; of two names for one, the first given wins."""
+    found: dict[str, Any] = {}
+    for name, field in _TRAITS.items():
+        value = payload.get(name)
+        if field == "street":
+            lines = value if isinstance(value, list) else [value]
+            value = [line for line in lines if isinstance(line, str) and line]
+        elif not isinstance(value, str):
+            value = None
+        if value:
+            found.setdefault(field, value)
+    return found
