@@ -12,10 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Kind = Literal["text", "attribute", "url"]
+Kind = Literal["text", "attribute", "url", "nothing"]
 
 SPACE = " \t\n\r\f"
-RAW_TAGS = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed"})
+RAW_TAGS = frozenset(
+    {"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"}
+)
+FOREIGN_TAGS = frozenset({"svg", "math"})
 CODE_TAGS = frozenset({"script", "style"})
 # Attributes of these decide what the page runs, loads from, or turns into.
 CLOSED_TAGS = frozenset({"script", "base", "meta", "animate", "animatetransform", "set"})
@@ -40,6 +43,7 @@ class Place:
 
     mode: text, comment, declaration, raw (inside `tag`), and the stages of a tag: open, tag_name,
     between, name, after_name, before_value, value (inside `quote`), unquoted, gap.
+    foreign: how many <svg> and <math> are open. noscript: whether <noscript> is.
     url: how much of an address stands before this position: empty, scheme (`start` so far), open
     (a value, maybe the whole scheme), safe (past the scheme), bad (a scheme that runs code).
     """
@@ -52,6 +56,8 @@ class Place:
     url: str = "empty"
     start: str = ""
     tail: str = ""
+    foreign: int = 0
+    noscript: bool = False
 
 
 def advance(place: Place, text: str) -> Place:
@@ -66,7 +72,10 @@ def classify(place: Place) -> Kind:
     """Say how a value has to be written at this place. Raises Misplaced."""
     if place.mode == "text":
         return "text"
-    if place.mode == "comment" or (place.mode == "raw" and place.tag not in CODE_TAGS):
+    if place.mode == "comment":
+        # A value that ends in dashes could end the comment with the template's next ">".
+        return "nothing"
+    if place.mode == "raw" and place.tag not in CODE_TAGS:
         return "attribute"
     if place.mode == "raw":
         raise Misplaced(
@@ -101,7 +110,7 @@ def join(places: list[Place]) -> Place:
     same_tag = all((each.tag, each.is_closing) == (first.tag, first.is_closing) for each in places)
     within_tag = ("tag_name", "between", "name", "after_name", "unquoted", "gap")
     if same_tag and all(place.mode in within_tag for place in places):
-        return Place(mode="gap", tag=first.tag, is_closing=first.is_closing)
+        return replace(first, mode="gap", attribute="")
     same_value = all(
         place.mode == "value"
         and replace(place, url="", start="") == replace(first, url="", start="")
@@ -158,16 +167,20 @@ class _Scan:
         self.url = place.url
         self.start = place.start
         self.tail = place.tail
+        self.foreign = place.foreign
+        self.noscript = place.noscript
+        self.is_empty = False
 
     def place(self) -> Place:
         # Only what still matters, so that equal situations are equal places.
+        here = Place(mode=self.mode, foreign=self.foreign, noscript=self.noscript)
         if self.mode in ("text", "comment", "declaration", "markup"):
-            return Place(mode=self.mode, tail=self.tail)
+            return replace(here, tail=self.tail)
         if self.mode == "raw":
-            return Place(mode="raw", tag=self.tag, tail=self.tail)
+            return replace(here, tag=self.tag, tail=self.tail)
         in_attribute = self.mode in ("name", "after_name", "before_value", "value", "unquoted")
-        return Place(
-            mode=self.mode,
+        return replace(
+            here,
             tag=self.tag,
             is_closing=self.is_closing,
             attribute=self.attribute if in_attribute else "",
@@ -177,7 +190,11 @@ class _Scan:
         )
 
     def step(self, char: str) -> None:
+        if char == "<" and self.noscript and self.mode in ("value", "unquoted", "comment"):
+            # With scripts on, a browser looks for </noscript> here too.
+            raise Misplaced("Write &lt; instead of “<” inside the tags of <noscript>.")
         getattr(self, f"in_{self.mode}")(char)
+        self.is_empty = char == "/" and self.mode == "between"
 
     def in_text(self, char: str) -> None:
         if char == "<":
@@ -201,7 +218,9 @@ class _Scan:
         """After `<!`: a comment if two dashes follow."""
         self.tail += char
         if self.tail == "--":
-            self.mode = "comment"
+            self.mode, self.tail = "comment", "start"
+        elif self.tail == "[":
+            raise Misplaced("Take out “<![”: where it ends depends on the browser.")
         elif self.tail != "-":
             self.mode, self.tail = "declaration", ""
             self.in_declaration(char)
@@ -211,10 +230,10 @@ class _Scan:
             self.mode = "text"
 
     def in_comment(self, char: str) -> None:
-        if char == ">" and self.tail in ("--", "--!"):
+        if char == ">" and self.tail in ("start", "start-", "--", "--!"):
             self.mode, self.tail = "text", ""
         elif char == "-":
-            self.tail = "--" if self.tail in ("-", "--") else "-"
+            self.tail = {"start": "start-", "": "-", "--!": "-"}.get(self.tail, "--")
         else:
             self.tail = "--!" if char == "!" and self.tail == "--" else ""
 
@@ -224,12 +243,20 @@ class _Scan:
             self.mode, self.is_closing, self.tail = "between", True, ""
             self.in_between(char)
             return
+        if self.tag == "script":
+            self.follow_script(char, target)
+            return
+        # Inside <svg> or <select> a browser reads these as ordinary tags; without a "<" in them
+        # both readings are the same.
+        self.tail = self.tail + char.lower() if self.tail or char == "<" else ""
+        if not target.startswith(self.tail):
+            raise Misplaced(f"Write &lt; instead of “<” inside <{self.tag}>.")
+
+    def follow_script(self, char: str, target: str) -> None:
         self.tail += char.lower()
-        if self.tag == "script" and self.tail == "<!--":
+        if self.tail == "<!--":
             raise Misplaced("Remove “<!--” from the script: it changes where the script ends.")
-        while self.tail and not (
-            target.startswith(self.tail) or (self.tag == "script" and "<!--".startswith(self.tail))
-        ):
+        while not (target.startswith(self.tail) or "<!--".startswith(self.tail)):
             self.tail = self.tail[1:]
 
     def in_tag_name(self, char: str) -> None:
@@ -311,5 +338,11 @@ class _Scan:
             raise Misplaced("Put a space after a tag that ends inside an HTML tag.")
 
     def end_tag(self) -> None:
+        if self.tag == "noscript":
+            self.noscript = not self.is_closing
+        if self.tag in FOREIGN_TAGS:
+            self.foreign = max(0, self.foreign + (-1 if self.is_closing else not self.is_empty))
         is_raw = self.tag in RAW_TAGS and not self.is_closing
+        if is_raw and self.tag == "script" and self.foreign:
+            raise Misplaced("Move <script> out of <svg> and <math>.")
         self.mode, self.tail = ("raw", "") if is_raw else ("text", "")

@@ -296,7 +296,8 @@ class _Placing:
             node.expression = _fit(node.expression, html_context.classify(place))
             return html_context.after_value(place)
         if isinstance(node, CycleNode | IncrementNode | DecrementNode):
-            html_context.classify(place)
+            if html_context.classify(place) == "nothing":
+                raise Misplaced("Take this tag out of the comment.")
             return html_context.after_value(place)
         if isinstance(node, IfNode | UnlessNode):
             ends = [self.follow_all([child], place) for child in children(node)]
@@ -328,7 +329,7 @@ class _Placing:
 def _fit(expression: Expression, kind: html_context.Kind) -> Expression:
     if kind == "text":
         return expression
-    return _Address(expression) if kind == "url" else _Attribute(expression)
+    return _FITTED[kind](expression)
 
 
 class _Attribute(Expression):
@@ -357,3 +358,15 @@ class _Address(_Attribute):
 
     def evaluate(self, context: RenderContext) -> str:
         return html_context.safe_url(super().evaluate(context))
+
+
+class _Nothing(_Attribute):
+    """A value inside a comment, where nobody reads it."""
+
+    __slots__ = ()
+
+    def evaluate(self, context: RenderContext) -> str:
+        return ""
+
+
+_FITTED = {"attribute": _Attribute, "url": _Address, "nothing": _Nothing}

@@ -290,6 +290,7 @@ odd_nodes = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(odd_nodes)
 def test_validate__any_json__is_answered_and_agrees_with_parse(tree: object) -> None:
     problems = conditions.validate(tree)
@@ -371,7 +372,7 @@ def is_shallow(tree: object) -> bool:
     return not conditions.validate(tree)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(trees.filter(is_shallow), any_facts)
 def test_explain__any_tree_and_facts__agrees_with_matches(
     tree: dict[str, object], given_facts: Facts
@@ -381,6 +382,7 @@ def test_explain__any_tree_and_facts__agrees_with_matches(
     assert compiled.explain(given_facts).matched is compiled.matches(given_facts)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(conditions.OPERATORS), st.data())
 def test_operator__any_value__answers_true_or_false(
     operator: conditions.Operator, data: st.DataObject
@@ -483,11 +485,11 @@ def test_glob__any_pattern__agrees_with_the_shell(pattern: str, text: str) -> No
 @pytest.mark.parametrize("pattern", ["*a?" * 160 + "b", "*a" * 240 + "b", "?*" * 240 + "b"])
 def test_glob__a_pattern_made_to_blow_up__is_fast(pattern: str) -> None:
     match = compile_glob(pattern)
-    start = time.perf_counter()
+    start = time.process_time()
 
     assert match("a" * 8192) is False
 
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.1
 
 
 def test_glob__a_text_beyond_the_limit__does_not_match() -> None:

@@ -182,7 +182,10 @@ def test_template__variables__are_the_names_it_reads() -> None:
         ("<a href='/p/{{ x }}'>", "<a href='/p/&lt;i&gt; &amp; &#34;&#39;'>"),
         ("<a href='{{ evil }}'>", "<a href='#'>"),
         ("<a href=\"{{ good }}?a={{ evil }}\">", '<a href="https://a.b/?a=javascript:alert(1)">'),
-        ("<!-- {{ x }} -->", "<!-- &lt;i&gt; &amp; &#34;&#39; -->"),
+        ("<!-- {{ x }} -->", "<!--  -->"),
+        ("<!-->{{ x }}<!--->", "<!-->&lt;i&gt; &amp; &#34;&#39;<!--->"),
+        ("<svg/><script>1</script>{{ n }}", "<svg/><script>1</script>1"),
+        ("<noscript><img src='/p?{{ n }}'></noscript>", "<noscript><img src='/p?1'></noscript>"),
         ("<script>let a = 1 < 2;</script>{{ y }}", "<script>let a = 1 < 2;</script>1\n2"),
         ("<textarea>{{ x }}</textarea>", "<textarea>&lt;i&gt; &amp; &#34;&#39;</textarea>"),
         ("<!doctype html><p>{{ n }}</p>", "<!doctype html><p>1</p>"),
@@ -209,6 +212,12 @@ def test_html__a_value__is_written_for_its_place(source: str, expected: str) -> 
         ("<SCRIPT type=x>{{ x | json }}</SCRIPT>", 1, "cannot stand inside <script>"),
         ("<style>{{ x }}</style>", 1, "cannot stand inside <style>"),
         ("<script><!--</script>", 1, "Remove “<!--”"),
+        ("<title><b title='</title>{{ x }}", 1, "Write &lt; instead"),
+        ("<svg><style><!--</style>{{ x }}", 1, "Write &lt; instead"),
+        ("<svg><script>1</script>", 1, "Move <script> out"),
+        ("<svg><![CDATA[<p title=']]>{{ x }}", 1, "Take out “<![”"),
+        ("<noscript><p title='</noscript>{{ x }}", 1, "Write &lt; instead"),
+        ("<!-- {% increment a %} -->", 1, "out of the comment"),
         ("{% if a %}<script>{% endif %}{{ x }}", 1, "different places"),
         ('<p onclick="f({{ x }})">', 1, "“onclick”, which is code"),
         ("<p ONCLICK = '{{ x }}'>", 1, "“onclick”, which is code"),
@@ -288,6 +297,7 @@ SLOTS = compile_content(
 )
 
 
+@settings(deadline=None)
 @given(
     st.text()
     | st.lists(
@@ -467,13 +477,13 @@ def test_render__a_template_out_of_hand__is_stopped_soon_and_small(
     document = source if content_type == "text/html" else json.dumps({"a": f" {source}"})
     template = compile_content(content_type, document)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    start = time.process_time()
 
     with pytest.raises(RenderFailed) as caught:
         template.render({"x": {}, "f": "%d" * 200_000, "mixed": [1, "a", None]})
 
-    # Twice the limit allows for a busy machine.
-    assert time.perf_counter() - start < 0.2
+    # Twice the limit: a single filter may run past it.
+    assert time.process_time() - start < 0.2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 40 * 1024
     assert caught.value.message.startswith("The template ")
     assert "secret" not in caught.value.message
@@ -543,11 +553,11 @@ REFUSED_SOON = {
 
 @pytest.mark.parametrize("source", REFUSED_SOON.values(), ids=REFUSED_SOON.keys())
 def test_compile_content__a_hostile_template__is_refused_soon(source: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
 
     refusal("text/html", source)
 
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(
@@ -566,8 +576,11 @@ def test_render__a_variable_called_partial__is_the_datas() -> None:
 
 @pytest.mark.parametrize("name", sorted(FILTERS | {"date", "json", "strip_html", "uniq"}))
 @pytest.mark.parametrize("arguments", ["", ": nothing", ": nothing, nothing"])
-def test_filter__an_undefined_value__never_fails(name: str, arguments: str) -> None:
-    render_text(f"{{{{ nothing | {name}{arguments} }}}}")
+@pytest.mark.parametrize("data", [{}, {"nothing": None}], ids=["undefined", "null"])
+def test_filter__an_undefined_value_or_null__never_fails(
+    name: str, arguments: str, data: dict[str, object]
+) -> None:
+    render_text(f"{{{{ nothing | {name}{arguments} }}}}", **data)
 
 
 @pytest.mark.parametrize(
@@ -588,7 +601,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(FILTERS | {"date", "json", "strip_html", "uniq"})), values,
        st.lists(values, max_size=2))  # fmt: skip
 def test_filter__any_values__give_json_or_fail_by_name(
@@ -608,6 +621,7 @@ def test_filter__any_values__give_json_or_fail_by_name(
     json.dumps(content, allow_nan=False).encode()
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="{}%|'\"[]().<>=-!/ abif:,\n#") | st.text())
 def test_compile_content__any_text__is_compiled_or_refused(source: str) -> None:
     try:
