@@ -490,16 +490,17 @@ def test_render__a_template_out_of_hand__is_stopped_soon_and_small(
 
 
 def test_render__json_of_many_leaves__shares_one_limit() -> None:
-    loop = "{% for a in (1..9999) %}{{ a }}{% endfor %}"
-    size = len(render_text(loop))
-    enough = 1024 * 1024 // size + 1
-    template = compile_content(
-        "application/json", json.dumps({str(n): loop for n in range(enough)}),
-        limits=Limits(seconds=60),
-    )  # fmt: skip
+    leaf = "{% for a in (1..100) %}0123456789{% endfor %}"
+    limits = Limits(output_bytes=10_000, seconds=60)
+    fits, exceeds = (
+        compile_content("application/json", json.dumps({"a": [leaf] * number}), limits=limits)
+        for number in (10, 11)
+    )
 
-    with pytest.raises(RenderFailed, match="output is larger"):
-        template.render({})
+    assert fits.render({})
+
+    with pytest.raises(RenderFailed, match="output is larger than 10000 bytes"):
+        exceeds.render({})
 
 
 def test_render__time_limit__is_told_in_the_message() -> None:
