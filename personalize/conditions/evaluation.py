@@ -42,6 +42,17 @@ class Explanation:
         for child in self.children:
             yield from child.leaves()
 
+    def because(self) -> list[str]:
+        """The sentences of the leaves that the answer rests on, whichever way it went."""
+        if self.kind in ("field", "event"):
+            return [self.sentence]
+        # One false part is enough against "all", one true part is enough for "any".
+        one_is_enough = {"all": False, "any": True}.get(self.kind) is self.matched
+        deciding = [
+            child for child in self.children if not one_is_enough or child.matched is self.matched
+        ]
+        return [sentence for child in deciding for sentence in child.because()]
+
     def facts_read(self) -> dict[str, object]:
         """All values the tree read, by field name."""
         return {name: value for leaf in self.leaves() for name, value in leaf.facts.items()}

@@ -141,6 +141,36 @@ def test_explain__a_tree__records_every_value_read() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("tree", "because"),
+    [
+        ({"all": ["yes", "no", "nope"]}, ["no", "nope"]),
+        ({"all": ["yes", "also"]}, ["yes", "also"]),
+        ({"any": ["no", "yes", "also"]}, ["yes", "also"]),
+        ({"any": ["no", "nope"]}, ["no", "nope"]),
+        ({"not": {"any": ["no", "yes"]}}, ["yes"]),
+        ({"not": {"all": ["no", "yes"]}}, ["no"]),
+        ({"any": [{"all": ["yes", "no"]}, {"not": "yes"}]}, ["no", "yes"]),
+        ({}, []),
+    ],
+)
+def test_because__a_tree__names_the_leaves_that_decided(
+    tree: dict[str, Any], because: list[str]
+) -> None:
+    def spell(node: Any) -> Any:
+        if isinstance(node, str):
+            return leaf(f"request.params.{node}", "exists")
+        if isinstance(node, list):
+            return [spell(each) for each in node]
+        return {kind: spell(nodes) for kind, nodes in node.items()}
+
+    explanation = conditions.compile(spell(tree)).explain(
+        facts(request={"params": {"yes": 1, "also": 1}})
+    )
+
+    assert [sentence.split("“")[1].split("”")[0] for sentence in explanation.because()] == because
+
+
 def test_matches__objects_in_the_facts__are_never_asked_for_attributes() -> None:
     class Guest:
         email = "bob@acme.com"
