@@ -9,3 +9,9 @@ class PersonalizeConfig(AppConfig):
     label = "personalize"
     verbose_name = _("Personalization")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from personalize import checks, projections  # noqa: F401
+        from tracking import followers
+
+        followers.register(projections.FOLLOWER, projections.follow_up)

@@ -21,6 +21,7 @@ Row = Mapping[str, Any]
 
 _POSTGRES_TYPES = {
     "UUIDField": "uuid",
+    "DateField": "date",
     "DateTimeField": "timestamptz",
     "JSONField": "jsonb",
     "BooleanField": "boolean",
@@ -93,6 +94,7 @@ def insert_rows(
     rows: Iterable[Row],
     *,
     ignore_conflicts: bool = False,
+    on_conflict: str = "",
     returning: Sequence[str] = (),
 ) -> list[tuple[Any, ...]]:
     """
@@ -100,8 +102,9 @@ def insert_rows(
 
     The rows travel as one JSON document that the database unfolds: about four
     times faster than `bulk_create` for rows that carry JSON, and alike on
-    both databases. Returns the `returning` columns of the rows really
-    inserted.
+    both databases. `on_conflict` is the clause that says what to do with a
+    row that is there already. Returns the `returning` columns of the rows
+    really inserted.
     """
     rows = list(rows)
     if not rows:
@@ -111,6 +114,8 @@ def insert_rows(
     sql = f'INSERT INTO "{model._meta.db_table}" ({columns}) {_unfolded(fields)}'
     if ignore_conflicts:
         sql += " ON CONFLICT DO NOTHING"
+    elif on_conflict:
+        sql += f" ON CONFLICT {on_conflict}"
     if returning:
         sql += " RETURNING " + ", ".join(f'"{_field(model, name).column}"' for name in returning)
     with cursor() as statement:

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tracking.models import Event
-from tracking.types import ClientConfig
-from tracking.wire.common import TRACKING_TYPE
+from tracking.types import TRACKING_TYPE, ClientConfig
 
 #: What `as_document` reads beside the event's own columns.
 RELATED = ("browser", "session", "point_of_sale")

@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
-
 from tracking import db
 from tracking.models import Guest, Identifier
 from tracking.types import BROWSER, EMAIL, ClientConfig, IdentifierKey
@@ -35,6 +33,7 @@ class GuestFacts:
     attributes: dict[str, Any]
     first_seen: datetime
     last_seen: datetime
+    providers: list[str]
     riders: tuple[Any, ...] = ()
 
 
@@ -58,12 +57,15 @@ def by_identifier(
 
 def by_email(client: ClientConfig, email: str, *, riders: str = "") -> GuestFacts | None:
     """Return the guest with this EMAIL identifier, else the only one whose profile has it."""
-    found = by_identifier(client, EMAIL, email, riders=riders)
-    if found is not None:
-        return found
-    rows = Guest.objects.survivors().filter(client=client.id, email__iexact=email)
-    pks = list(rows.values_list("pk", flat=True)[:2])
-    return by_id(pks[0], riders=riders) if len(pks) == 1 else None
+    email = email.strip().lower()
+    sql = (
+        f"SELECT {_select('NULL', riders)} FROM tracking_guest g WHERE g.id = COALESCE("
+        f"(SELECT COALESCE(b.root_id, b.id) {_NAMED}), "
+        "(SELECT CASE WHEN COUNT(*) = 1 THEN MIN(p.id) END FROM tracking_guest p "
+        "WHERE p.client_id = %s AND p.root_id IS NULL AND p.email <> '' "
+        "AND LOWER(p.email) = %s))"
+    )
+    return _fetch(sql, [client.id, EMAIL, email, client.id, email])
 
 
 def by_id(guest_id: int, *, riders: str = "") -> GuestFacts | None:
@@ -81,20 +83,31 @@ def by_ref(client: ClientConfig, ref: UUID, *, riders: str = "") -> GuestFacts |
     return _fetch(sql, [client.id, db.stored(ref)])
 
 
+_NAMED = (
+    "FROM tracking_identifier i JOIN tracking_guest b ON b.id = i.guest_id "
+    "WHERE i.client_id = %s AND i.provider = %s AND i.value = %s "
+    "AND (i.expires_at IS NULL OR i.expires_at > CURRENT_TIMESTAMP)"
+)
+
+
 def _by_identifier(client: ClientConfig, key: IdentifierKey, riders: str) -> GuestFacts | None:
     sql = (
-        f"SELECT {_select('i.id', riders)} FROM tracking_identifier i "
-        "JOIN tracking_guest b ON b.id = i.guest_id "
-        "JOIN tracking_guest g ON g.id = COALESCE(b.root_id, b.id) "
-        "WHERE i.client_id = %s AND i.provider = %s AND i.value = %s "
-        "AND (i.expires_at IS NULL OR i.expires_at > CURRENT_TIMESTAMP)"
+        f"SELECT {_select('n.identifier', riders)} FROM tracking_guest g JOIN "
+        f"(SELECT COALESCE(b.root_id, b.id) AS guest, i.id AS identifier {_NAMED}) n "
+        "ON g.id = n.guest"
     )
     return _fetch(sql, [client.id, key.provider, key.value])
 
 
 def _select(browser: str, riders: str) -> str:
     columns = ", ".join(f"g.{name}" for name in _COLUMNS)
-    return f"{columns}, {browser}" + (f", {riders}" if riders else "")
+    joined = (
+        "STRING_AGG(DISTINCT o.provider, ',')"
+        if db.is_postgres()
+        else ("GROUP_CONCAT(DISTINCT o.provider)")
+    )
+    providers = f"(SELECT {joined} FROM tracking_identifier o WHERE o.guest_id = g.id)"
+    return f"{columns}, {browser}, {providers}" + (f", {riders}" if riders else "")
 
 
 def _fetch(sql: str, parameters: list[Any]) -> GuestFacts | None:
@@ -107,7 +120,7 @@ def _fetch(sql: str, parameters: list[Any]) -> GuestFacts | None:
 def _facts(row: Sequence[Any]) -> GuestFacts:
     pk, ref, bucket_ref, type_, *rest = row
     texts, rest = rest[: len(_TEXTS)], rest[len(_TEXTS) :]
-    attributes, first_seen, last_seen, browser, *riders = rest
+    attributes, first_seen, last_seen, browser, providers, *riders = rest
     return GuestFacts(
         id=pk,
         ref=db.loaded_uuid(ref),
@@ -118,14 +131,9 @@ def _facts(row: Sequence[Any]) -> GuestFacts:
         attributes=db.loaded_json(attributes),
         first_seen=db.loaded_time(first_seen),
         last_seen=db.loaded_time(last_seen),
+        providers=sorted(set((providers or "").split(",")) - {"", BROWSER}),
         riders=tuple(riders),
     )
-
-
-def providers(guest_id: int) -> list[str]:
-    """Name the providers that this guest (or one merged into it) has identifiers of."""
-    rows = Identifier.objects.filter(Q(guest=guest_id) | Q(guest__root=guest_id))
-    return sorted(set(rows.values_list("provider", flat=True)))
 
 
 @dataclass(frozen=True, slots=True)

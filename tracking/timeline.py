@@ -9,7 +9,8 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from tracking.models import Event, Guest
-from tracking.wire.common import TRACKING_TYPE, VIEW_TYPE
+from tracking.types import TRACKING_TYPE
+from tracking.wire.common import VIEW_TYPE
 
 #: What a line of an event says beyond its type: the first of these that the payload has.
 _TELLING = ("page", "name", "title", "query", "product", "reference_id", "email", "label")

@@ -16,6 +16,8 @@ from uuid import UUID
 BROWSER = "BROWSER"
 #: Provider by which an e-mail address names a guest.
 EMAIL = "EMAIL"
+#: Type of the event that a flow's run leaves: written by the flow walk alone.
+TRACKING_TYPE = "TRACKING"
 
 _BIRTH = uuid.UUID("6f2c7f4a-6a0b-4f0e-9a7e-54d1b9a3a1c1")
 

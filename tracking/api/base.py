@@ -7,6 +7,7 @@ that browser clients need.
 """
 
 import logging
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
@@ -25,6 +26,7 @@ from rest_framework.viewsets import ViewSet
 
 from tracking import clients, conf
 from tracking.types import ClientConfig
+from tracking.wire import text
 
 logger = logging.getLogger("tracking")
 
@@ -36,6 +38,7 @@ ALLOWED_HEADERS = (
 EXPOSED_HEADERS = "retry-after, x-tracking-rejected"
 RETRY_AFTER_SECONDS = "10"
 _PREFLIGHT_SECONDS = "7200"
+_CALLBACK = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$]{0,99}")
 # What a client may still be sending when it is refused for its size.
 _DRAIN_BYTES = 128 * 1024
 
@@ -190,6 +193,47 @@ class DoorViewSet(ViewSet):
     def _client_of_preflight(self, request: Request) -> ClientConfig | None:
         key = request.query_params.get("client_key") or request.query_params.get("clientKey")
         return clients.by_key(key) if key else None
+
+
+class JsonpViewSet(DoorViewSet):
+    """A door whose GET answers are wrapped into a call where the query names a callback."""
+
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        callback = request.query_params.get("callback", "")
+        if request.method == "GET" and _CALLBACK.fullmatch(callback):
+            return _as_jsonp(callback, response)
+        return response
+
+
+def check_callback(request: Request) -> None:
+    """Refuse a JSONP callback that is not a plain name. Raises ApiError."""
+    callback = request.query_params.get("callback")
+    if callback and not _CALLBACK.fullmatch(callback):
+        raise ApiError(400, "callback_invalid", "callback may have letters, digits, _ . and $.")
+
+
+def _as_jsonp(callback: str, response: HttpResponseBase) -> HttpResponse:
+    # U+2028 and U+2029 end a line in older JavaScript.
+    body = getattr(response, "content", b"")
+    body = body.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    # Whatever became of the call, a script must answer 200 to run.
+    script = HttpResponse(
+        callback.encode() + b"(" + body + b")",
+        content_type="application/javascript; charset=utf-8",
+    )
+    script["X-Content-Type-Options"] = "nosniff"
+    return script
+
+
+def read_json(body: bytes) -> Any:
+    """Parse a request's body. Raises ApiError."""
+    try:
+        return text.read(body)
+    except text.Unreadable as error:
+        raise ApiError(400, "json_invalid", str(error)) from None
 
 
 def json_response(data: Any, *, status: int = 200) -> HttpResponse:

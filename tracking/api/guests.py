@@ -11,8 +11,7 @@ from rest_framework.request import Request
 from tracking import conf, profiles, retention, timeline
 from tracking.api import filters
 from tracking.api.authentication import client_of
-from tracking.api.base import ApiError, json_response, read_body
-from tracking.api.dialects.sitecore import read_json
+from tracking.api.base import ApiError, json_response, read_body, read_json
 from tracking.api.events import ServerViewSet, uuid_or_404
 from tracking.api.pagination import MAX_PAGE, offset_links, offset_window
 from tracking.events import stamp

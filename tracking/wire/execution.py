@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from tracking import uuid7
-from tracking.types import Entry, Message, Refused
+from tracking.types import TRACKING_TYPE, Entry, Message, Refused
 from tracking.wire import common
 
 DIALECT = "execution"
@@ -66,7 +66,7 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
             code="invalid_execution",
             reason=str(error),
             raw=entry.body,
-            type=common.TRACKING_TYPE,
+            type=TRACKING_TYPE,
         )
         return
     run = body.flow_execution
@@ -79,7 +79,7 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
         index=entry.first_index,
         raw=entry.body,
         dialect=entry.dialect,
-        type=common.TRACKING_TYPE,
+        type=TRACKING_TYPE,
         occurred_at=datetime.fromtimestamp(run.occurred_at / 1000, tz=UTC),
         received_at=entry.received_at,
         browser_id=body.browser_id,

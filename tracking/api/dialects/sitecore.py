@@ -5,7 +5,6 @@ Served to raw HTTP clients and to the Engage SDK; each answers in the shape
 and with the statuses that those clients were built against.
 """
 
-import re
 from typing import Any
 
 import msgspec
@@ -17,15 +16,16 @@ from rest_framework.request import Request
 from tracking import conf, guests, inbox, uuid7
 from tracking.api.base import (
     ApiError,
-    DoorViewSet,
+    JsonpViewSet,
+    check_callback,
     client_of_key,
     json_response,
     read_body,
+    read_json,
 )
 from tracking.wire import common, sitecore, text
 
 VERSION = "1.2"
-_CALLBACK = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$]{0,99}")
 _KEPT_HEADERS = {
     "user-agent": "User-Agent",
     "library": "X-Library-Version",
@@ -76,18 +76,7 @@ class NotFound(msgspec.Struct, kw_only=True):
     moreInfo: str = "unknown_browser"
 
 
-class StreamViewSet(DoorViewSet):
-    """Answers as JSONP where a callback is named."""
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        response = super().finalize_response(request, response, *args, **kwargs)
-        callback = request.query_params.get("callback")
-        if callback and request.method == "GET":
-            return as_jsonp(callback, response)
-        return response
-
-
-class BrowserViewSet(StreamViewSet):
+class BrowserViewSet(JsonpViewSet):
     """Browser ids: given out, and asked for the guest behind them."""
 
     def create(self, request: Request) -> HttpResponse:
@@ -120,7 +109,7 @@ class BrowserViewSet(StreamViewSet):
         )
 
 
-class EventViewSet(StreamViewSet):
+class EventViewSet(JsonpViewSet):
     """Events, one a request."""
 
     def create(self, request: Request) -> HttpResponse:
@@ -161,36 +150,6 @@ class EventViewSet(StreamViewSet):
         return json_response(
             Accepted(client_key=self.client.client_key, ref=str(uuid7.child(ref, 0)))
         )
-
-
-def read_json(body: bytes) -> Any:
-    """Parse a request body. Raises ApiError."""
-    try:
-        return text.read(body)
-    except text.Unreadable as error:
-        raise ApiError(400, "json_invalid", str(error)) from None
-
-
-def check_callback(request: Request) -> None:
-    """Refuse a JSONP callback that is not a plain name. Raises ApiError."""
-    callback = request.query_params.get("callback")
-    if callback and not _CALLBACK.fullmatch(callback):
-        raise ApiError(400, "callback_invalid", "callback may have letters, digits, _ . and $.")
-
-
-def as_jsonp(callback: str, response: Any) -> Any:
-    """Wrap a JSON answer into a call of the named function. A script must answer 200 to run."""
-    if not _CALLBACK.fullmatch(callback):
-        return response
-    # U+2028 and U+2029 end a line in older JavaScript.
-    body = response.content.replace(b"\xe2\x80\xa8", b"\\u2028").replace(
-        b"\xe2\x80\xa9", b"\\u2029"
-    )
-    response.content = callback.encode() + b"(" + body + b")"
-    response["Content-Type"] = "application/javascript; charset=utf-8"
-    response["X-Content-Type-Options"] = "nosniff"
-    response.status_code = 200
-    return response
 
 
 def _key(request: Request, payload: Any) -> str | None:

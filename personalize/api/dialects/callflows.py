@@ -1,0 +1,220 @@
+"""
+`/v2/callFlows`: run a flow by its friendlyId, by POST or as JSONP.
+
+Served to raw HTTP clients and the Engage SDK. "Nothing to show" is a 200 with
+a message, for those clients take any other answer for a fault.
+"""
+
+import re
+import uuid
+from typing import Any
+
+import msgspec
+from django.http import HttpResponse
+from django.urls import path
+from django.utils import timezone
+from rest_framework.request import Request
+
+from personalize import conf, execution
+from personalize.conditions import normalise_params
+from personalize.types import FlowRequest, Outcome, Reason
+from tracking.api.base import (
+    ApiError,
+    JsonpViewSet,
+    check_callback,
+    client_of_key,
+    json_response,
+    read_body,
+    read_json,
+)
+from tracking.wire import text
+
+NOTHING = {"message": "No flow executed"}
+FAILED = {"message": "Templating transformation failed"}
+_CHANNEL = re.compile(r"[A-Z][A-Z0-9_]{0,19}")
+
+
+class CallIdentifier(msgspec.Struct, kw_only=True):
+    """The guest's identifier: whose numbering, and the number."""
+
+    provider: str
+    id: str | int
+
+
+class CallFlows(msgspec.Struct, kw_only=True):
+    """
+    A call. `friendlyId` (or `friendlyID`) names the flow; `prefix*` the first that fits.
+
+    The guest is named by exactly one of browserId, email and identifiers.
+    """
+
+    clientKey: str | None = None
+    friendlyId: str | None = None
+    friendlyID: str | None = None
+    channel: str | None = None
+    language: str | None = None
+    currencyCode: str | None = None
+    pointOfSale: str | None = None
+    browserId: str | None = None
+    email: str | None = None
+    identifiers: CallIdentifier | None = None
+    params: dict[str, Any] | None = None
+    uri: str | None = None
+    guestRef: str | None = None
+
+
+class NothingExecuted(msgspec.Struct, kw_only=True):
+    """The answer when no flow ran, whichever gate closed; and when a template failed."""
+
+    message: str
+
+
+class CallFlowsViewSet(JsonpViewSet):
+    """Flow executions."""
+
+    def create(self, request: Request) -> HttpResponse:
+        """Run a flow; the answer is what its variant's content gives, as it is."""
+        return self._call(request, read_body(request, limit=conf.settings().MAX_CALL_BYTES))
+
+    def create_by_get(self, request: Request) -> HttpResponse:
+        """Run a flow from the `message` of a query: the call as JSON in one line."""
+        check_callback(request)
+        message = request.query_params.get("message")
+        if not message:
+            raise ApiError(400, "message_missing", "message is missing: the call as JSON.")
+        body = message.encode("utf-8", "replace")
+        if len(body) > conf.settings().MAX_CALL_BYTES:
+            raise ApiError(414, "message_too_large", "message is too large.")
+        return self._call(request, body)
+
+    def _call(self, request: Request, body: bytes) -> HttpResponse:
+        call = _parse(body)
+        query = request.query_params
+        self.client = client_of_key(
+            call.clientKey or query.get("clientKey") or query.get("client_key")
+        )
+        try:
+            outcome = execution.execute(
+                _flow_request(call, request), self.client, now=timezone.now()
+            )
+        except execution.UnknownPointOfSale as error:
+            raise ApiError(400, "point_of_sale_unknown", str(error)) from None
+        return json_response(answer(outcome))
+
+
+def answer(outcome: Outcome) -> Any:
+    """Return what the client is told: never null, a list or a text."""
+    if outcome.reason is Reason.RENDER_FAILED:
+        return FAILED
+    if not outcome.is_executed:
+        return NOTHING
+    if isinstance(outcome.content, dict):
+        return outcome.content
+    return {"html": outcome.content}
+
+
+def _parse(body: bytes) -> CallFlows:
+    payload = read_json(body)
+    if not isinstance(payload, dict):
+        raise ApiError(400, "call_invalid", "A call is a JSON object.")
+    try:
+        cleaned = text.clean(payload).value
+        return msgspec.convert(cleaned, CallFlows)
+    except (msgspec.ValidationError, text.Unstorable) as error:
+        raise ApiError(400, "call_invalid", f"The call is not valid: {error}.") from None
+
+
+def _flow_request(call: CallFlows, request: Request) -> FlowRequest:
+    params = normalise_params(call.params)
+    page = next(
+        (value for value in (params.get("page"), params.get("uri"), call.uri) if _is_text(value)),
+        "",
+    )
+    return FlowRequest(
+        friendly_id=_friendly_id(call),
+        **_addressee(call),
+        channel=_channel(call.channel),
+        language=_code(call.language, 2, "language"),
+        currency=_code(call.currencyCode, 3, "currencyCode"),
+        point_of_sale=call.pointOfSale or "",
+        site_id=request.query_params.get("siteId", ""),
+        page=str(page)[:4096],
+        referrer=_referrer(params, request),
+        user_agent=request.headers.get("User-Agent", ""),
+        params=params,
+    )
+
+
+def _friendly_id(call: CallFlows) -> str:
+    if call.friendlyId and call.friendlyID and call.friendlyId != call.friendlyID:
+        raise ApiError(400, "friendly_id_ambiguous", "friendlyId and friendlyID differ.")
+    friendly_id = call.friendlyId or call.friendlyID
+    if not friendly_id:
+        raise ApiError(400, "friendly_id_missing", "friendlyId is missing: which flow to run.")
+    return friendly_id
+
+
+def _addressee(call: CallFlows) -> dict[str, Any]:
+    given = {
+        "browserId": call.browserId or None,
+        "email": call.email or None,
+        "identifiers": call.identifiers,
+    }
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        found = " and ".join(named) if named else "none"
+        raise ApiError(
+            400,
+            "addressee_invalid",
+            f"Name the guest by exactly one of browserId, email and identifiers; given: {found}.",
+        )
+    if call.browserId:
+        return {"browser_id": _browser_id(call.browserId)}
+    if call.email:
+        if "@" not in call.email or len(call.email) > 320:
+            raise ApiError(400, "email_invalid", "email is not an e-mail address.")
+        return {"email": call.email}
+    assert call.identifiers is not None
+    provider, value = call.identifiers.provider.strip(), str(call.identifiers.id).strip()
+    if not provider or not value:
+        raise ApiError(400, "identifiers_invalid", "identifiers need a provider and an id.")
+    return {"identifier": (provider, value)}
+
+
+def _browser_id(given: str) -> str:
+    try:
+        return str(uuid.UUID(given))
+    except ValueError:
+        # No UUID names no browser; it is looked up in vain like any unknown one.
+        return given
+
+
+def _channel(given: str | None) -> str:
+    channel = (given or "WEB").strip().upper()
+    if not _CHANNEL.fullmatch(channel):
+        raise ApiError(400, "channel_invalid", "channel is not a channel code such as WEB.")
+    return channel
+
+
+def _code(given: str | None, length: int, name: str) -> str:
+    code = (given or "").strip().upper()
+    if code and not (len(code) == length and code.isascii() and code.isalpha()):
+        raise ApiError(400, f"{name}_invalid", f"{name} is a code of {length} letters.")
+    return code
+
+
+def _referrer(params: dict[str, Any], request: Request) -> str:
+    given = params.get("referrer")
+    return str(given if _is_text(given) else request.headers.get("Referer", ""))[:4096]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+_call = CallFlowsViewSet.as_view({"post": "create", "get": "create_by_get"})
+
+urlpatterns = [
+    path("v2/callFlows", _call, name="call-flows"),
+    path("v2/callFlows/", _call),
+]

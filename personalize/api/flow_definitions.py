@@ -1,0 +1,313 @@
+"""`/v2/flowDefinitions`: experiences and experiments, managed by servers."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from django.http import HttpResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from rest_framework.request import Request
+
+from personalize import definitions, flows
+from personalize.models import Flow
+from tracking.api.authentication import ClientBasicAuthentication, IsClient, client_of
+from tracking.api.base import ApiError, DoorViewSet, json_response, read_body, read_json
+from tracking.wire import text
+
+_MAX_BYTES = 1024 * 1024
+
+
+class Schedule(msgspec.Struct, kw_only=True):
+    """When the flow runs; without an end it runs until it is paused or completed."""
+
+    type: Literal["simpleSchedule"] = "simpleSchedule"
+    startDate: datetime | None = None
+    endDate: datetime | None = None
+
+
+class TrafficSplit(msgspec.Struct, kw_only=True):
+    """A variant's share of the traffic; shares are relative to each other."""
+
+    ref: UUID
+    split: float
+
+
+class TrafficBody(msgspec.Struct, kw_only=True):
+    """`allocation`: the share of qualifying guests let in, 0 to 100."""
+
+    type: Literal["simpleTraffic"] = "simpleTraffic"
+    weightingAlgorithm: Literal["USER_DEFINED"] = "USER_DEFINED"
+    allocation: float = 100.0
+    splits: list[TrafficSplit] = []
+
+
+class VariantBody(msgspec.Struct, kw_only=True):
+    """
+    What a flow shows.
+
+    `content` is the answer itself, a JSON object whose texts may hold Liquid;
+    with `contentType` text/html it is a text. `weight` is its share of the
+    traffic; `ref` keeps a variant when a definition is replaced.
+    """
+
+    name: str
+    content: dict[str, Any] | str = {}
+    contentType: Literal["application/json", "text/html"] = "application/json"
+    isControl: bool = False
+    weight: float = 1.0
+    ref: UUID | None = None
+
+
+class FlowDefinitionBody(msgspec.Struct, kw_only=True):
+    """
+    A flow. The smallest one that runs at once: a name, one variant, and `status` LIVE.
+
+    `pageTargeting` and `audience` are condition trees: `{"all": [...]}`,
+    `{"any": [...]}`, `{"not": {...}}` over leaves `{"field", "operator",
+    "value"}` and `{"event": "ADD", "at_least": 1}` (did it in this session).
+    Fields: `request.params.<path>`, `request.channel`, `request.language`,
+    `request.device`, `page`, `guest.type`, `guest.email`, `guest.country`,
+    `guest.attributes.<path>`, `session.views`, `session.entryPage`,
+    `session.utm.<name>`, `session.isNew`, and their like.
+    """
+
+    name: str
+    subtype: Literal["EXPERIENCE", "EXPERIMENT"] = "EXPERIENCE"
+    type: Literal["INTERACTIVE_API_FLOW", "INTERACTIVE_WEB_FLOW"] = "INTERACTIVE_API_FLOW"
+    friendlyId: str | None = None
+    description: str = ""
+    tags: list[str] = []
+    status: Literal["DRAFT", "SCHEDULED", "LIVE", "PAUSED", "COMPLETED"] | None = None
+    archived: bool = False
+    channels: list[str] = []
+    schedule: Schedule | None = None
+    pageTargeting: dict[str, Any] = {}
+    audience: dict[str, Any] = {}
+    traffic: TrafficBody | None = None
+    variants: list[VariantBody] = []
+
+
+class StatusBody(msgspec.Struct, kw_only=True):
+    """The status that the flow is to have."""
+
+    status: Literal["DRAFT", "SCHEDULED", "LIVE", "PAUSED", "COMPLETED"]
+
+
+class FlowDefinitionViewSet(DoorViewSet):
+    """Flow definitions of a client."""
+
+    authentication_classes = (ClientBasicAuthentication,)
+    permission_classes = (IsClient,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self.client = client_of(request)
+
+    def list(self, request: Request) -> HttpResponse:
+        """List flows by name of their friendlyId; deleted ones only with `deleted=true`."""
+        offset, limit = _window(request)
+        rows = Flow.objects.filter(client=client_of(request).id).order_by("friendly_id")
+        if request.query_params.get("deleted") != "true":
+            rows = rows.kept()
+        for name in ("status", "subtype"):
+            if value := request.query_params.get(name):
+                rows = rows.filter(**{name: value.upper()})
+        if value := request.query_params.get("friendlyId"):
+            rows = rows.filter(friendly_id=value)
+        page = rows[offset : offset + limit].prefetch_related("variants")
+        return json_response(
+            {
+                "href": request.build_absolute_uri(),
+                "offset": offset,
+                "limit": limit,
+                "total": rows.count(),
+                "items": [_document(request, flow) for flow in page],
+            }
+        )
+
+    def create(self, request: Request) -> HttpResponse:
+        """Make a flow, and let it run at once where `status` says so."""
+        body = _body(request, FlowDefinitionBody)
+        try:
+            flow = definitions.create(client_of(request).id, _values(body), now=timezone.now())
+        except flows.FlowError as error:
+            raise _refused(error) from None
+        return json_response(_document(request, flow), status=201)
+
+    def retrieve(self, request: Request, ref: str) -> HttpResponse:
+        """Read a flow, by its ref or its friendlyId; a deleted one too."""
+        return json_response(_document(request, _flow(request, ref)))
+
+    def update(self, request: Request, ref: str) -> HttpResponse:
+        """Replace a flow. One that was published before is published again, as it is now."""
+        body = _body(request, FlowDefinitionBody)
+        flow = _flow(request, ref)
+        try:
+            definitions.replace(flow, _values(body), now=timezone.now())
+        except flows.FlowError as error:
+            raise _refused(error) from None
+        return json_response(_document(request, _flow(request, ref)))
+
+    def status(self, request: Request, ref: str) -> HttpResponse:
+        """Move a flow to another status."""
+        body = _body(request, StatusBody)
+        flow = _flow(request, ref)
+        try:
+            flows.transition(flow, body.status, now=timezone.now())
+        except flows.FlowError as error:
+            raise _refused(error) from None
+        return json_response(_document(request, flow))
+
+    def destroy(self, request: Request, ref: str) -> HttpResponse:
+        """Stop a flow answering for good; its id, name and history stay."""
+        flows.delete(_flow(request, ref), now=timezone.now())
+        return HttpResponse(status=204)
+
+
+def _values(body: FlowDefinitionBody) -> definitions.Values:
+    shares = {split.ref: split.split for split in body.traffic.splits} if body.traffic else {}
+    schedule = body.schedule or Schedule()
+    return definitions.Values(
+        name=body.name,
+        subtype=body.subtype,
+        type=body.type,
+        friendly_id=body.friendlyId,
+        description=body.description,
+        tags=body.tags,
+        status=body.status,
+        archived=body.archived,
+        channels=[channel.upper() for channel in body.channels],
+        starts_at=_aware(schedule.startDate),
+        ends_at=_aware(schedule.endDate),
+        page_targeting=body.pageTargeting,
+        audience=body.audience,
+        allocation=body.traffic.allocation if body.traffic else 100.0,
+        variants=[_variant(variant, shares) for variant in body.variants],
+    )
+
+
+def _variant(body: VariantBody, shares: dict[UUID, float]) -> definitions.VariantValues:
+    content = body.content
+    return definitions.VariantValues(
+        ref=body.ref,
+        name=body.name,
+        is_control=body.isControl,
+        weight=shares.get(body.ref, body.weight) if body.ref else body.weight,
+        content_type=body.contentType,
+        content=content if isinstance(content, str) else text.encode(content).decode(),
+    )
+
+
+def _document(request: Request, flow: Flow) -> dict[str, Any]:
+    variants = sorted(flow.variants.all(), key=lambda v: (v.position, v.pk))
+    return {
+        "ref": flow.ref,
+        "href": request.build_absolute_uri(_address(request, flow)),
+        "clientKey": client_of(request).client_key,
+        "name": flow.name,
+        "friendlyId": flow.friendly_id,
+        "type": flow.type,
+        "subtype": flow.subtype,
+        "businessProcess": "interactive_v1",
+        "status": flow.status,
+        "archived": flow.is_archived,
+        "deleted": flow.deleted_at is not None,
+        "description": flow.description,
+        "tags": flow.tags,
+        "revision": flow.published.number if flow.published else 0,
+        "createdAt": flow.created_at,
+        "modifiedAt": flow.modified_at,
+        "schedule": {
+            "type": "simpleSchedule",
+            "startDate": flow.starts_at,
+            "endDate": flow.ends_at,
+        },
+        "channels": flow.channels,
+        "pageTargeting": flow.page_targeting,
+        "audience": flow.audience,
+        "traffic": {
+            "type": "simpleTraffic",
+            "weightingAlgorithm": "USER_DEFINED",
+            "allocation": flow.allocation,
+            "splits": [{"ref": variant.ref, "split": variant.weight} for variant in variants],
+        },
+        "variants": [
+            {
+                "ref": variant.ref,
+                "name": variant.name,
+                "isControl": variant.is_control,
+                "weight": variant.weight,
+                "contentType": variant.content_type,
+                "content": _content(variant.content_type, variant.content),
+            }
+            for variant in variants
+        ],
+    }
+
+
+def _content(content_type: str, content: str) -> Any:
+    if content_type != "application/json":
+        return content
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        # A draft may hold what is not JSON yet.
+        return content
+
+
+def _address(request: Request, flow: Flow) -> str:
+    match = request.resolver_match
+    namespace = f"{match.namespace}:" if match and match.namespace else ""
+    return reverse(f"{namespace}flow-definition", args=[flow.ref])
+
+
+def _flow(request: Request, ref: str) -> Flow:
+    rows = Flow.objects.filter(client=client_of(request).id).select_related("published")
+    try:
+        flow = rows.filter(ref=UUID(ref)).first()
+    except ValueError:
+        flow = rows.filter(friendly_id=ref).first()
+    if flow is None:
+        raise ApiError(404, "flow_unknown", "There is no flow with this ref or friendlyId.")
+    return flow
+
+
+def _body(request: Request, kind: Any) -> Any:
+    raw = read_body(request, limit=_MAX_BYTES)
+    try:
+        return msgspec.convert(text.clean(read_json(raw)).value, kind, strict=False)
+    except (msgspec.ValidationError, text.Unstorable) as error:
+        raise ApiError(400, "flow_invalid", f"The body is not valid: {error}.") from None
+
+
+def _refused(error: flows.FlowError) -> ApiError:
+    return ApiError(400, error.code, str(error))
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=timezone.get_fixed_timezone(0))
+
+
+def _window(request: Request) -> tuple[int, int]:
+    numbers = []
+    for name, default in (("offset", 0), ("limit", 25)):
+        given = request.query_params.get(name, str(default))
+        if not given.isascii() or not given.isdigit() or len(given) > 9:
+            raise ApiError(400, f"{name}_invalid", f"{name} is a whole number, 0 or more.")
+        numbers.append(int(given))
+    return numbers[0], min(max(numbers[1], 1), 100)
+
+
+_collection = FlowDefinitionViewSet.as_view({"get": "list", "post": "create"})
+_one = FlowDefinitionViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})
+_status = FlowDefinitionViewSet.as_view({"post": "status", "put": "status"})
+
+urlpatterns = [
+    path("v2/flowDefinitions", _collection, name="flow-definitions"),
+    path("v2/flowDefinitions/<str:ref>", _one, name="flow-definition"),
+    path("v2/flowDefinitions/<str:ref>/status", _status, name="flow-definition-status"),
+]

@@ -1,0 +1,115 @@
+"""Whole flow definitions, written at once: what the REST API and the demo's seed call."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from personalize import flows
+from personalize.models import Flow, Variant
+from tracking import db
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantValues:
+    """A variant as a caller states it; `ref` names the one it replaces."""
+
+    name: str
+    content: str = "{}"
+    content_type: str = Variant.ContentType.JSON
+    is_control: bool = False
+    weight: float = 1.0
+    ref: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Values:
+    """A flow as a caller states it, complete. `status` None leaves it as it is."""
+
+    name: str
+    subtype: str = Flow.Subtype.EXPERIENCE
+    type: str = Flow.Type.API
+    friendly_id: str | None = None
+    description: str = ""
+    tags: list[str] = field(default_factory=list)
+    status: str | None = None
+    archived: bool = False
+    channels: list[str] = field(default_factory=list)
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    page_targeting: dict[str, Any] = field(default_factory=dict)
+    audience: dict[str, Any] = field(default_factory=dict)
+    allocation: float = 100.0
+    variants: Sequence[VariantValues] = ()
+
+
+def create(client_id: int, values: Values, *, now: datetime) -> Flow:
+    """Make a flow, in the status that is asked for. Raises FlowError; then nothing was made."""
+    flow = Flow(client_id=client_id, subtype=values.subtype)
+    with db.write():
+        _write(flow, values, now=now)
+        if values.status not in (None, Flow.Status.DRAFT):
+            flows.transition(flow, values.status or "", now=now)
+    return flow
+
+
+def replace(flow: Flow, values: Values, *, now: datetime) -> Flow:
+    """
+    Bring a flow to these values. Raises FlowError; then nothing was changed.
+
+    A flow that was published before is published again with them.
+    """
+    if flow.deleted_at is not None:
+        raise flows.FlowError("flow_deleted", "The flow was deleted.")
+    if values.subtype != flow.subtype:
+        raise flows.FlowError("subtype_fixed", "An experience stays one; make an experiment.")
+    with db.write():
+        _write(flow, values, now=now)
+        if flow.published is not None and flow.status != Flow.Status.COMPLETED:
+            flows.publish(flow, now=now)
+            flows.reschedule(flow)
+        if values.status not in (None, flow.status):
+            flows.transition(flow, values.status or "", now=now)
+    return flow
+
+
+def _write(flow: Flow, values: Values, *, now: datetime) -> None:
+    if not values.name.strip():
+        raise flows.FlowError("name_missing", "A flow needs a name.")
+    if not 0 <= values.allocation <= 100:
+        raise flows.FlowError("allocation_invalid", "allocation is 0 to 100 percent.")
+    if values.starts_at and values.ends_at and values.starts_at >= values.ends_at:
+        raise flows.FlowError("schedule_invalid", "The flow ends before it starts.")
+    flow.name = values.name.strip()[:200]
+    if values.friendly_id:
+        flow.friendly_id = values.friendly_id
+    for name in ("type", "description", "tags", "channels", "starts_at", "ends_at",
+                 "page_targeting", "audience", "allocation"):  # fmt: skip
+        setattr(flow, name, getattr(values, name))
+    flows.save(flow)
+    if values.archived != flow.is_archived:
+        flows.archive(flow, archived=values.archived)
+    _write_variants(flow, values.variants)
+
+
+def _write_variants(flow: Flow, given: Sequence[VariantValues]) -> None:
+    if sum(variant.is_control for variant in given) > 1:
+        raise flows.FlowError("control_ambiguous", "One variant can be the control.")
+    known = {variant.ref: variant for variant in flow.variants.all()}
+    kept = {variant.ref for variant in given if variant.ref in known}
+    flow.variants.exclude(ref__in=kept).delete()
+    # Which one is the control may move: no two are at any moment.
+    flow.variants.update(is_control=False)
+    for position, values in enumerate(given):
+        if values.weight < 0:
+            raise flows.FlowError("weight_invalid", "A weight is 0 or more.")
+        variant = known[values.ref] if values.ref in kept and values.ref else Variant(flow=flow)
+        variant.name = values.name[:100]
+        variant.position = position
+        variant.is_control = values.is_control
+        variant.weight = values.weight
+        variant.content_type = values.content_type
+        variant.content = values.content
+        flows.check_content(variant)
+        variant.save()

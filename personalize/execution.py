@@ -1,0 +1,226 @@
+"""
+The flow walk: run a flow for a guest, and record that it ran. Read this first.
+
+`execute` is the list of steps, top to bottom. Every way out has a reason; a
+run writes one row, the TRACKING event, into the inbox that all other events
+enter by.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from personalize import bucketing, context, exits, matching, rendering, targeting
+from personalize.conditions import Facts
+from personalize.context import Visitor
+from personalize.snapshots import Definition, FlowSnapshot, VariantSnapshot
+from personalize.types import FlowRequest, Gate, Outcome, Reason
+from tracking import inbox
+from tracking.types import ClientConfig, PointOfSaleConfig
+from tracking.wire.execution import DIALECT, ExecutionBody, FlowExecution
+
+logger = logging.getLogger("personalize")
+
+SUCCESS, ERROR = "SUCCESS", "ERROR"
+
+
+class UnknownPointOfSale(LookupError):
+    """The client has no such storefront; the text lists those it has."""
+
+
+def execute(request: FlowRequest, client: ClientConfig, *, now: datetime) -> Outcome:
+    """
+    Run the first flow that this request may run, and record it.
+
+    Raises UnknownPointOfSale; every other way out is an Outcome with its reason.
+    """
+    clock = time.perf_counter()
+    point_of_sale = _point_of_sale(request, client)
+    visitor = context.who(request, client)
+    candidates = matching.match(visitor.catalog, request.friendly_id, now=now)
+    facts = context.facts(request, visitor, candidates, point_of_sale=point_of_sale, now=now)
+    chosen, gates = choose(candidates, facts, visitor, channel=request.channel, now=now)
+    exits.count(client.id, candidates, gates, now=now)
+    if chosen is None:
+        return Outcome(reason=gates[-1].reason if gates else Reason.UNKNOWN_FLOW, gates=gates)
+    rendered = render(chosen, facts, visitor)
+    spent_ms = int((time.perf_counter() - clock) * 1000)
+    if request.deadline_ms is not None and spent_ms > request.deadline_ms:
+        return Outcome(reason=Reason.LATE, gates=gates)
+    run = _run(chosen, visitor, rendered, spent_ms=spent_ms, now=now)
+    _record(run, chosen, visitor, request, client, point_of_sale, now=now)
+    return _outcome(run, chosen, rendered, gates, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The flow that runs, the variant that this guest gets, and the buckets that say so."""
+
+    flow: FlowSnapshot
+    variant: VariantSnapshot
+    assignment: bucketing.Assignment
+
+    @property
+    def definition(self) -> Definition:
+        return self.flow.definition
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a variant's template gave: its content, or why it failed."""
+
+    content: Any = None
+    error: str = ""
+
+
+def choose(
+    candidates: Sequence[FlowSnapshot],
+    facts: Facts,
+    visitor: Visitor,
+    *,
+    channel: str,
+    now: datetime,
+    explain: bool = False,
+) -> tuple[Chosen | None, list[Gate]]:
+    """Return the first candidate whose gates are all open, and the gates that closed before it."""
+    closed: list[Gate] = []
+    for flow in candidates:
+        gate = targeting.closed_gate(
+            flow.friendly_id,
+            flow.definition,
+            is_live=flow.is_live(now),
+            channel=channel,
+            facts=facts,
+            explain=explain,
+        )
+        if gate is None:
+            assignment = bucketing.assign(
+                traffic=flow.definition.traffic, bucket_ref=str(visitor.bucket_ref)
+            )
+            if assignment.variant_ref is not None:
+                variant = flow.definition.variants[assignment.variant_ref]
+                return Chosen(flow, variant, assignment), closed
+            gate = _not_assigned(flow, assignment)
+        closed.append(gate)
+    return None, closed
+
+
+def render(chosen: Chosen, facts: Facts, visitor: Visitor) -> Rendered:
+    """Fill the variant's template. A template that fails is an answer of its own, never an error."""
+    guest = dict(facts.guest or {})
+    data = {
+        "guest": {**guest, "ref": str(visitor.ref)},
+        "session": facts.session,
+        "request": facts.request,
+        "flow": {"friendlyId": chosen.flow.friendly_id, "ref": str(chosen.flow.ref)},
+        "variant": {"name": chosen.variant.name, "ref": str(chosen.variant.ref)},
+        "now": facts.now.isoformat(),
+    }
+    try:
+        return Rendered(content=chosen.variant.template.render(data))
+    except (rendering.RenderFailed, rendering.TemplateInvalid) as error:
+        logger.warning(
+            "variant.render_failed",
+            extra={"flow": chosen.flow.friendly_id, "variant": str(chosen.variant.ref)},
+        )
+        return Rendered(error=str(error))
+
+
+def _point_of_sale(request: FlowRequest, client: ClientConfig) -> PointOfSaleConfig:
+    found = client.point_of_sale(name=request.point_of_sale, site_id=request.site_id)
+    if found is None:
+        valid = ", ".join(client.points_of_sale)
+        given = request.point_of_sale or request.site_id
+        raise UnknownPointOfSale(f"There is no point of sale “{given}”. Valid ones: {valid}.")
+    return found
+
+
+def _not_assigned(flow: FlowSnapshot, assignment: bucketing.Assignment) -> Gate:
+    if not assignment.allocated:
+        share = flow.definition.traffic.percent
+        at = assignment.allocation_bucket * 100
+        return Gate(
+            flow.friendly_id,
+            Reason.NOT_ALLOCATED,
+            f"{share:g} % of the guests are let in; this guest stands at {at:.2f}.",
+        )
+    return Gate(flow.friendly_id, Reason.NO_VARIANT, "No variant has a share of the traffic.")
+
+
+def _run(
+    chosen: Chosen, visitor: Visitor, rendered: Rendered, *, spent_ms: int, now: datetime
+) -> FlowExecution:
+    return FlowExecution(
+        ref=uuid.uuid4(),
+        occurred_at=int(now.timestamp() * 1000),
+        flow_ref=chosen.flow.ref,
+        flow_friendly_id=chosen.flow.friendly_id,
+        flow_variant_ref=chosen.variant.ref,
+        guest_ref=visitor.ref,
+        flow_execution_time_ms=spent_ms,
+        status=ERROR if rendered.error else SUCCESS,
+    )
+
+
+def _record(
+    run: FlowExecution,
+    chosen: Chosen,
+    visitor: Visitor,
+    request: FlowRequest,
+    client: ClientConfig,
+    point_of_sale: PointOfSaleConfig,
+    *,
+    now: datetime,
+) -> UUID:
+    body = ExecutionBody(
+        flow_execution=run,
+        channel=request.channel,
+        point_of_sale=point_of_sale.name,
+        browser_id=visitor.browser_id,
+        births=request.births,
+        is_stranger=visitor.is_stranger,
+        own_session=visitor.browser_id is None,
+        language=request.language,
+        currency=request.currency,
+        page=request.page,
+        user_agent=request.user_agent[:1024],
+        decision={
+            "revision": chosen.definition.number,
+            "variant": chosen.variant.name,
+            "allocationBucket": chosen.assignment.allocation_bucket,
+            "splitBucket": chosen.assignment.split_bucket,
+        },
+    )
+    return inbox.accept(
+        client=client, dialect=DIALECT, body=msgspec.json.encode(body), received_at=now
+    )
+
+
+def _outcome(
+    run: FlowExecution,
+    chosen: Chosen,
+    rendered: Rendered,
+    gates: Sequence[Gate],
+    *,
+    now: datetime,
+) -> Outcome:
+    return Outcome(
+        reason=Reason.RENDER_FAILED if rendered.error else Reason.EXECUTED,
+        content=rendered.content,
+        content_type=chosen.variant.content_type,
+        flow_ref=chosen.flow.ref,
+        friendly_id=chosen.flow.friendly_id,
+        variant_ref=chosen.variant.ref,
+        variant_name=chosen.variant.name,
+        execution_ref=run.ref,
+        guest_ref=run.guest_ref,
+        gates=gates,
+        executed_at=now,
+    )

@@ -1,0 +1,282 @@
+"""
+What may happen to a flow: saved, published, moved from status to status, deleted.
+
+The admin and the REST API both come here, so that a rule holds for both.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import F
+
+from personalize import conditions, rendering
+from personalize.models import Flow, FlowCatalog, FlowRevision, Variant
+from tracking import db
+
+MAX_FRIENDLY_ID = 100
+_FRIENDLY_ID = re.compile(r"[a-z0-9_]+")
+
+Status = Flow.Status
+#: Status -> those it may become. COMPLETED is the end.
+MOVES: Mapping[str, frozenset[str]] = {
+    Status.DRAFT: frozenset({Status.SCHEDULED, Status.LIVE, Status.COMPLETED}),
+    Status.SCHEDULED: frozenset({Status.DRAFT, Status.LIVE, Status.PAUSED, Status.COMPLETED}),
+    Status.LIVE: frozenset({Status.PAUSED, Status.COMPLETED}),
+    Status.PAUSED: frozenset({Status.LIVE, Status.COMPLETED}),
+    Status.COMPLETED: frozenset(),
+}
+
+
+class FlowError(ValueError):
+    """A change that a flow does not take; the text says why, and `code` names the rule."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def friendly_id_from(name: str, *, subtype: str = Flow.Subtype.EXPERIENCE) -> str:
+    """
+    Make an id from any name: lower case, accents folded, signs dropped, spaces to underscores.
+
+    A name that leaves nothing gives the kind of flow, so that there always is one.
+    """
+    folded = unicodedata.normalize("NFKD", name.casefold())
+    plain = folded.encode("ascii", "ignore").decode()
+    words = re.findall(r"[a-z0-9]+", re.sub(r"['’`]", "", plain).replace("_", " "))
+    return "_".join(words)[:MAX_FRIENDLY_ID].strip("_") or str(subtype).lower()
+
+
+def free_friendly_id(client_id: int, wanted: str) -> str:
+    """Return the id, or the first free of `_2`, `_3`, ...: ids of deleted flows stay taken."""
+    taken = set(
+        Flow.objects.filter(client=client_id, friendly_id__startswith=wanted).values_list(
+            "friendly_id", flat=True
+        )
+    )
+    if wanted not in taken:
+        return wanted
+    number = 2
+    while f"{wanted}_{number}" in taken:
+        number += 1
+    return f"{wanted}_{number}"
+
+
+def check_friendly_id(flow: Flow, wanted: str) -> None:
+    """Check an id that was chosen by hand. Raises FlowError."""
+    if not _FRIENDLY_ID.fullmatch(wanted) or len(wanted) > MAX_FRIENDLY_ID:
+        raise FlowError(
+            "friendly_id_invalid",
+            "A friendly ID has lowercase letters, digits and underscores, "
+            f"{MAX_FRIENDLY_ID} at most.",
+        )
+    if flow.pk and flow.published_id and _stored_friendly_id(flow) != wanted:
+        raise FlowError(
+            "friendly_id_fixed", "The friendly ID is fixed since the flow was first published."
+        )
+    other = Flow.objects.filter(client=flow.client_id, friendly_id=wanted).exclude(pk=flow.pk)
+    owner = other.first()
+    if owner is not None:
+        state = (
+            "belongs to a deleted flow and is never used again"
+            if owner.deleted_at
+            else (f"belongs to “{owner.name}”")
+        )
+        raise FlowError("friendly_id_taken", f"The friendly ID “{wanted}” {state}.")
+
+
+def save(flow: Flow, *, by: AbstractBaseUser | None = None) -> Flow:
+    """
+    Store a flow's draft. Raises FlowError when a condition or the id is not valid.
+
+    What runs does not change before it is published.
+    """
+    for name, tree in (("Pages", flow.page_targeting), ("Audience", flow.audience)):
+        problems = conditions.validate(tree)
+        if problems:
+            raise FlowError("condition_invalid", f"{name}: {problems[0].message}")
+    if flow.friendly_id:
+        check_friendly_id(flow, flow.friendly_id)
+    with db.write():
+        _lock_catalog(flow.client_id)
+        if not flow.friendly_id:
+            wanted = friendly_id_from(flow.name, subtype=flow.subtype)
+            flow.friendly_id = free_friendly_id(flow.client_id, wanted)
+        flow.modified_by = by  # type: ignore[assignment]
+        flow.save()
+    return flow
+
+
+def check_content(variant: Variant) -> None:
+    """Check a variant's content. Raises FlowError with the line at fault."""
+    try:
+        rendering.compile_content(variant.content_type, variant.content)
+    except rendering.TemplateInvalid as error:
+        raise FlowError("content_invalid", f"Variant “{variant.name}”: {error}") from None
+
+
+def publish(flow: Flow, *, by: AbstractBaseUser | None = None, now: datetime) -> FlowRevision:
+    """
+    Make the draft what runs: a new revision, which nothing changes any more.
+
+    Raises FlowError when the draft cannot run.
+    """
+    variants = list(flow.variants.order_by("position", "pk"))
+    _check_runnable(flow, variants)
+    with db.write():
+        version = _next_version(flow.client_id)
+        last = flow.revisions.order_by("-number").values_list("number", flat=True).first() or 0
+        revision = FlowRevision.objects.create(
+            flow=flow,
+            number=last + 1,
+            definition=definition_of(flow, variants),
+            published_at=now,
+            published_by=by,
+        )
+        flow.published, flow.catalog_version = revision, version
+        Flow.objects.filter(pk=flow.pk).update(published=revision, catalog_version=version)
+    return revision
+
+
+def transition(flow: Flow, to: str, *, by: AbstractBaseUser | None = None, now: datetime) -> Flow:
+    """
+    Move a flow to another status, publishing a draft on the way. Raises FlowError.
+
+    A start that lies ahead turns LIVE into SCHEDULED. The guarded update
+    decides between two people who act at once.
+    """
+    if flow.deleted_at is not None:
+        raise FlowError("flow_deleted", "The flow was deleted.")
+    if to not in Status.values:
+        raise FlowError("status_unknown", f"There is no status {to}: {', '.join(Status.values)}.")
+    if to not in MOVES[flow.status]:
+        raise FlowError("move_refused", f"A flow that is {flow.status} cannot become {to}.")
+    if to == Status.LIVE and flow.starts_at and flow.starts_at > now:
+        to = Status.SCHEDULED
+    if to == Status.SCHEDULED and not (flow.starts_at and flow.starts_at > now):
+        raise FlowError("start_missing", "A scheduled flow needs a start that lies ahead.")
+    if to == flow.status:
+        return flow
+    with db.write():
+        if flow.published is None and to != Status.COMPLETED:
+            publish(flow, by=by, now=now)
+        version = _next_version(flow.client_id)
+        moved = Flow.objects.filter(pk=flow.pk, status=flow.status).update(
+            status=to, catalog_version=version, modified_at=now
+        )
+        if not moved:
+            raise FlowError("flow_changed", "Somebody else has just changed this flow's status.")
+    flow.status, flow.catalog_version = to, version
+    return flow
+
+
+def archive(flow: Flow, *, archived: bool) -> None:
+    """Put a flow out of sight, or back. An archived flow answers no calls."""
+    with db.write():
+        version = _next_version(flow.client_id)
+        Flow.objects.filter(pk=flow.pk).update(is_archived=archived, catalog_version=version)
+    flow.is_archived = archived
+
+
+def reschedule(flow: Flow) -> None:
+    """Let the running processes see the flow's start and end as they are now."""
+    with db.write():
+        version = _next_version(flow.client_id)
+        Flow.objects.filter(pk=flow.pk).update(
+            starts_at=flow.starts_at, ends_at=flow.ends_at, catalog_version=version
+        )
+
+
+def delete(flow: Flow, *, now: datetime) -> None:
+    """Stop a flow answering for good. Its id, name and history stay and can be looked up."""
+    with db.write():
+        version = _next_version(flow.client_id)
+        Flow.objects.filter(pk=flow.pk, deleted_at__isnull=True).update(
+            deleted_at=now, catalog_version=version
+        )
+    flow.deleted_at = now
+
+
+def catch_up(*, now: datetime) -> int:
+    """Make stored statuses follow the clock: starts that have come, ends that have passed."""
+    moved = 0
+    started = Flow.objects.kept().filter(status=Status.SCHEDULED, starts_at__lte=now)
+    ended = Flow.objects.kept().filter(
+        status__in=[Status.LIVE, Status.PAUSED, Status.SCHEDULED], ends_at__lte=now
+    )
+    for rows, status in ((started, Status.LIVE), (ended, Status.COMPLETED)):
+        for flow in rows:
+            with db.write():
+                version = _next_version(flow.client_id)
+                moved += Flow.objects.filter(pk=flow.pk, status=flow.status).update(
+                    status=status, catalog_version=version
+                )
+    return moved
+
+
+def definition_of(flow: Flow, variants: list[Variant]) -> dict[str, Any]:
+    """Return everything that decides how the flow runs, as plain JSON."""
+    return {
+        "name": flow.name,
+        "friendlyId": flow.friendly_id,
+        "type": flow.type,
+        "subtype": flow.subtype,
+        # Salting by the flow, not by the revision, keeps every guest where they are.
+        "salt": str(flow.ref),
+        "channels": list(flow.channels),
+        "pageTargeting": flow.page_targeting,
+        "audience": flow.audience,
+        "allocation": flow.allocation,
+        "variants": [
+            {
+                "ref": str(variant.ref),
+                "name": variant.name,
+                "isControl": variant.is_control,
+                "weight": variant.weight,
+                "contentType": variant.content_type,
+                "content": variant.content,
+            }
+            for variant in variants
+        ],
+    }
+
+
+def _check_runnable(flow: Flow, variants: list[Variant]) -> None:
+    if flow.deleted_at is not None:
+        raise FlowError("flow_deleted", "The flow was deleted.")
+    if flow.status == Status.COMPLETED:
+        raise FlowError("flow_completed", "A completed flow cannot be published again.")
+    if not variants:
+        raise FlowError("variant_missing", "The flow shows nothing yet: add a variant.")
+    if flow.subtype == Flow.Subtype.EXPERIMENT:
+        if len(variants) < 2:
+            raise FlowError("variant_missing", "An experiment compares two variants or more.")
+        if not any(variant.is_control for variant in variants):
+            raise FlowError("control_missing", "Mark one variant of the experiment as control.")
+    elif len(variants) > 1:
+        raise FlowError("variants_too_many", "An experience has one variant; use an experiment.")
+    if not any(variant.weight > 0 for variant in variants):
+        raise FlowError("weights_missing", "No variant has a share of the traffic.")
+    for variant in variants:
+        check_content(variant)
+
+
+def _stored_friendly_id(flow: Flow) -> str | None:
+    return Flow.objects.filter(pk=flow.pk).values_list("friendly_id", flat=True).first()
+
+
+def _lock_catalog(client_id: int) -> None:
+    """Let one person at a time name flows of this client."""
+    FlowCatalog.objects.get_or_create(client_id=client_id)
+    FlowCatalog.objects.filter(client=client_id).update(version=F("version"))
+
+
+def _next_version(client_id: int) -> int:
+    """Move the client's catalog on: committed together with the change, it is seen with it."""
+    FlowCatalog.objects.get_or_create(client_id=client_id)
+    FlowCatalog.objects.filter(client=client_id).update(version=F("version") + 1)
+    return FlowCatalog.objects.values_list("version", flat=True).get(client=client_id)

@@ -1,0 +1,227 @@
+"""What marketers build: flows with their variants, and the revisions that were published."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from tracking.models import Client
+
+
+class FlowQuerySet(models.QuerySet["Flow"]):
+    def kept(self) -> "FlowQuerySet":
+        """Flows that nobody has deleted."""
+        return self.filter(deleted_at__isnull=True)
+
+
+class Flow(models.Model):
+    """
+    An experience or an experiment: the draft that is edited, and its state.
+
+    What runs is never this row but `published`, an immutable revision.
+    `friendly_id` stays taken for ever, also after the flow is deleted.
+    """
+
+    class Subtype(models.TextChoices):
+        EXPERIENCE = "EXPERIENCE", _("Experience")
+        EXPERIMENT = "EXPERIMENT", _("Experiment")
+
+    class Type(models.TextChoices):
+        API = "INTERACTIVE_API_FLOW", _("API and site")
+        WEB = "INTERACTIVE_WEB_FLOW", _("Web")
+        TRIGGERED = "TRIGGERED_V3", _("Triggered")
+
+    class Status(models.TextChoices):
+        DRAFT = "DRAFT", _("Draft")
+        SCHEDULED = "SCHEDULED", _("Scheduled")
+        LIVE = "LIVE", _("Live")
+        PAUSED = "PAUSED", _("Paused")
+        COMPLETED = "COMPLETED", _("Completed")
+
+    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    client = models.ForeignKey(
+        Client, on_delete=models.CASCADE, related_name="+", verbose_name=_("client")
+    )
+    subtype = models.CharField(_("kind"), max_length=10, choices=Subtype.choices)
+    type = models.CharField(
+        _("delivered by"), max_length=24, choices=Type.choices, default=Type.API
+    )
+    name = models.CharField(_("name"), max_length=200)
+    friendly_id = models.CharField(
+        _("friendly ID"),
+        max_length=120,
+        help_text=_("What a call names it by. Made from the name; fixed once published."),
+    )
+    description = models.TextField(_("description"), blank=True)
+    tags = models.JSONField(_("tags"), default=list, blank=True)
+    status = models.CharField(
+        _("status"), max_length=10, choices=Status.choices, default=Status.DRAFT
+    )
+    is_archived = models.BooleanField(_("archived"), default=False)
+    starts_at = models.DateTimeField(_("starts at"), null=True, blank=True)
+    ends_at = models.DateTimeField(_("ends at"), null=True, blank=True)
+    channels = models.JSONField(
+        _("channels"), default=list, blank=True, help_text=_("None listed: every channel.")
+    )
+    page_targeting = models.JSONField(_("pages"), default=dict, blank=True)
+    audience = models.JSONField(_("audience"), default=dict, blank=True)
+    allocation = models.FloatField(
+        _("share of guests let in (%)"),
+        default=100,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+    )
+    published = models.ForeignKey(
+        "personalize.FlowRevision",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("published revision"),
+    )
+    catalog_version = models.BigIntegerField(default=0, editable=False, db_index=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    modified_at = models.DateTimeField(_("modified at"), auto_now=True)
+    modified_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = FlowQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("flow")
+        verbose_name_plural = _("flows")
+        permissions = [("publish_flow", _("Can publish, pause and complete flows"))]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "friendly_id"], name="personalize_friendly_id_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_live(self, now: datetime) -> bool:
+        """Say whether the flow answers calls now; the stored status may lag behind the clock."""
+        if self.deleted_at or self.is_archived or (self.ends_at and self.ends_at <= now):
+            return False
+        if self.status == self.Status.SCHEDULED:
+            return self.starts_at is not None and self.starts_at <= now
+        return self.status == self.Status.LIVE
+
+
+class _OfSubtype(models.Manager["Flow"]):
+    def __init__(self, subtype: str) -> None:
+        super().__init__()
+        self.subtype = subtype
+
+    def get_queryset(self) -> FlowQuerySet:
+        return FlowQuerySet(self.model, using=self._db).filter(subtype=self.subtype)
+
+
+class Experience(Flow):
+    """A flow that shows its one variant to everybody who qualifies."""
+
+    objects = _OfSubtype(Flow.Subtype.EXPERIENCE)  # type: ignore[misc]
+
+    class Meta:
+        proxy = True
+        verbose_name = _("experience")
+        verbose_name_plural = _("experiences")
+
+
+class Experiment(Flow):
+    """A flow whose variants compete under a traffic split."""
+
+    objects = _OfSubtype(Flow.Subtype.EXPERIMENT)  # type: ignore[misc]
+
+    class Meta:
+        proxy = True
+        verbose_name = _("experiment")
+        verbose_name_plural = _("experiments")
+
+
+class Variant(models.Model):
+    """One version of what a flow shows: Liquid over JSON or HTML, and its share of the traffic."""
+
+    class ContentType(models.TextChoices):
+        JSON = "application/json", _("JSON")
+        HTML = "text/html", _("HTML")
+
+    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="variants")
+    name = models.CharField(_("name"), max_length=100)
+    is_control = models.BooleanField(_("control"), default=False)
+    weight = models.FloatField(_("share of traffic"), default=1, validators=[MinValueValidator(0)])
+    position = models.PositiveIntegerField(default=0)
+    content_type = models.CharField(
+        _("content type"), max_length=20, choices=ContentType.choices, default=ContentType.JSON
+    )
+    content = models.TextField(_("content"), default="{}")
+
+    class Meta:
+        verbose_name = _("variant")
+        verbose_name_plural = _("variants")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["flow"], condition=Q(is_control=True), name="personalize_one_control"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FlowRevision(models.Model):
+    """What ran: the flow as it was published, never changed afterwards."""
+
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField(_("revision"))
+    definition: "models.JSONField[Any, Any]" = models.JSONField()
+    published_at = models.DateTimeField(_("published at"))
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("published by"),
+    )
+
+    class Meta:
+        verbose_name = _("revision")
+        verbose_name_plural = _("revisions")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["flow", "number"], name="personalize_revision_number_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.flow_id} r{self.number}"
+
+
+class FlowCatalog(models.Model):
+    """
+    How often a client's flows have changed.
+
+    Every process keeps compiled flows; a call reads this number with its
+    guest, so that it never runs a flow whose pause has been committed.
+    """
+
+    client = models.OneToOneField(
+        Client, on_delete=models.CASCADE, related_name="+", primary_key=True
+    )
+    version = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("flow catalog")
+        verbose_name_plural = _("flow catalogs")
+
+    def __str__(self) -> str:
+        return f"{self.client_id} v{self.version}"

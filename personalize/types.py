@@ -1,0 +1,87 @@
+"""The frozen values of the flow walk: what is asked, who is there, what is chosen, what comes out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class Reason(StrEnum):
+    """Why a call ran nothing, or that it ran. Each gate of the walk has its own."""
+
+    EXECUTED = "EXECUTED"
+    UNKNOWN_FLOW = "UNKNOWN_FLOW"
+    NOT_LIVE = "NOT_LIVE"
+    CHANNEL = "CHANNEL"
+    PAGE = "PAGE"
+    AUDIENCE = "AUDIENCE"
+    NOT_ALLOCATED = "NOT_ALLOCATED"
+    NO_VARIANT = "NO_VARIANT"
+    LATE = "LATE"
+    RENDER_FAILED = "RENDER_FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRequest:
+    """
+    One call to run a flow, whichever client it came from.
+
+    Exactly one of browser_id, email and identifier is given. `births` says
+    that the browser id is a first-party one we issued, to be taken up on
+    first sight. `deadline_ms` is how long the caller waits; None: as long as
+    it takes.
+    """
+
+    friendly_id: str
+    browser_id: str | None = None
+    births: bool = False
+    email: str | None = None
+    identifier: tuple[str, str] | None = None
+    channel: str = "WEB"
+    language: str = ""
+    currency: str = ""
+    point_of_sale: str = ""
+    site_id: str = ""
+    page: str = ""
+    referrer: str = ""
+    user_agent: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    deadline_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate of one flow: how the call fared there, in words for whoever asks why."""
+
+    flow: str
+    reason: Reason
+    explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """
+    What came of a call.
+
+    `content` is the variant's answer, or None when nothing ran; `reason` the
+    gate that closed last. `event_ref` names the TRACKING event when one was
+    written.
+    """
+
+    reason: Reason
+    content: Any = None
+    content_type: str = ""
+    flow_ref: UUID | None = None
+    friendly_id: str = ""
+    variant_ref: UUID | None = None
+    variant_name: str = ""
+    execution_ref: UUID | None = None
+    guest_ref: UUID | None = None
+    gates: Sequence[Gate] = ()
+    executed_at: datetime | None = None
+
+    @property
+    def is_executed(self) -> bool:
+        return self.reason is Reason.EXECUTED
