@@ -47,10 +47,10 @@ def who(request: FlowRequest, client: ClientConfig) -> Visitor:
     guest = _find(request, client)
     if guest is not None:
         (version,) = guest.riders
-        catalog = snapshots.catalog(client.id, version=version or 0)
+        catalog = snapshots.catalog(client, version=version or 0)
         return Visitor(guest.ref, guest.bucket_ref, guest, request.browser_id, catalog)
     version = snapshots.current_version(client.id)
-    catalog = snapshots.catalog(client.id, version=version)
+    catalog = snapshots.catalog(client, version=version)
     if request.births and request.browser_id:
         # The browser's guest will have the ref that its id gives it, whoever makes it first.
         ref = birth_ref(client_ref=client.ref, key=IdentifierKey(BROWSER, request.browser_id))

@@ -128,7 +128,7 @@ def render(chosen: Chosen, facts: Facts, visitor: Visitor) -> Rendered:
     except (rendering.RenderFailed, rendering.TemplateInvalid) as error:
         logger.warning(
             "variant.render_failed",
-            extra={"flow": chosen.flow.friendly_id, "variant": str(chosen.variant.ref)},
+            extra={"flow": chosen.flow.friendly_id, "error": str(error)},
         )
         return Rendered(error=str(error))
 

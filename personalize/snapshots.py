@@ -17,6 +17,7 @@ from uuid import UUID
 from personalize import conditions, rendering
 from personalize.bucketing import Split, Traffic
 from personalize.models import Flow, FlowCatalog, FlowRevision
+from tracking.types import ClientConfig
 
 
 @dataclass(frozen=True)
@@ -131,20 +132,21 @@ class Catalog:
             yield self.flows[name]
 
 
-_catalogs: dict[int, Catalog] = {}
+# By the client's ref: a row id may mean another client once a database was restored.
+_catalogs: dict[UUID, Catalog] = {}
 _lock = threading.Lock()
 
 
-def catalog(client_id: int, *, version: int) -> Catalog:
+def catalog(client: ClientConfig, *, version: int) -> Catalog:
     """Return the client's flows as of this version of its catalog, or newer."""
-    known = _catalogs.get(client_id)
+    known = _catalogs.get(client.ref)
     if known is not None and known.version == version:
         return known
     with _lock:
-        known = _catalogs.get(client_id)
+        known = _catalogs.get(client.ref)
         if known is None or known.version != version:
-            known = _read(client_id, known, version)
-            _catalogs[client_id] = known
+            known = _read(client.id, known, version)
+            _catalogs[client.ref] = known
         return known
 
 
