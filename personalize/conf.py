@@ -1,4 +1,4 @@
-"""The host's PERSONALIZE dict as one typed, lazily read value: everybody calls `conf.settings()`."""
+"""The host's PERSONALIZE dict as one typed value, read lazily through `conf.settings()`."""
 
 from dataclasses import dataclass, fields
 from functools import lru_cache

@@ -113,7 +113,7 @@ def choose(
 
 
 def render(chosen: Chosen, facts: Facts, visitor: Visitor) -> Rendered:
-    """Fill the variant's template. A template that fails is an answer of its own, never an error."""
+    """Fill the variant's template. One that fails is an answer of its own, never an error."""
     guest = dict(facts.guest or {})
     data = {
         "guest": {**guest, "ref": str(visitor.ref)},

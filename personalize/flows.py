@@ -135,7 +135,7 @@ def publish(flow: Flow, *, by: AbstractBaseUser | None = None, now: datetime) ->
             number=last + 1,
             definition=definition_of(flow, variants),
             published_at=now,
-            published_by=by,
+            published_by=by,  # type: ignore[misc]
         )
         flow.published, flow.catalog_version = revision, version
         Flow.objects.filter(pk=flow.pk).update(published=revision, catalog_version=version)

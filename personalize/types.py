@@ -1,4 +1,4 @@
-"""The frozen values of the flow walk: what is asked, who is there, what is chosen, what comes out."""
+"""The frozen values of the flow walk: what is asked, and what came of it at which gate."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

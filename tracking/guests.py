@@ -9,12 +9,9 @@ from uuid import UUID
 
 from tracking import db
 from tracking.models import Guest, Identifier
-from tracking.types import BROWSER, EMAIL, ClientConfig, IdentifierKey
+from tracking.types import BROWSER, EMAIL, TRAITS, ClientConfig, IdentifierKey
 
-_TEXTS = (
-    "first_name", "last_name", "title", "gender", "date_of_birth", "email", "phone", "city",
-    "state", "postal_code", "country", "nationality", "language",
-)  # fmt: skip
+_TEXTS = tuple(name for name in TRAITS if name != "street")
 _COLUMNS = (
     "id", "ref", "bucket_ref", "type", *_TEXTS, "attributes", "first_seen", "last_seen",
 )  # fmt: skip

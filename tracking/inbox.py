@@ -85,7 +85,7 @@ def _announce(ref: UUID) -> None:
 
 
 def _walk_own(ref: UUID) -> None:
-    """Walk what this request has stored. It is stored: whatever fails here, the sweep does again."""
+    """Walk what this request has stored: whatever fails here, the sweep does again."""
     try:
         pipeline.process_entries([ref], now=timezone.now())
         followers.run_due(now=timezone.now())

@@ -18,6 +18,7 @@ from tracking.identity_policy import Merge, Newcomer, Resolution
 from tracking.models import Client, Guest, Identifier, IdentityLink, MergeRecord
 from tracking.types import (
     BROWSER,
+    TRAITS,
     ClientConfig,
     Identified,
     IdentifierKey,
@@ -27,23 +28,6 @@ from tracking.types import (
     birth_ref,
 )
 
-#: Profile fields that an event or a REST call may set.
-TRAITS = (
-    "first_name",
-    "last_name",
-    "title",
-    "gender",
-    "date_of_birth",
-    "email",
-    "phone",
-    "street",
-    "city",
-    "state",
-    "postal_code",
-    "country",
-    "nationality",
-    "language",
-)
 #: The stamp of a guest type that was set by hand rather than earned by an identifier.
 TYPE_STAMP = "type"
 _ATTRIBUTE = "attributes."

@@ -53,15 +53,20 @@ def find_open(
 
 
 def _session(row: Sequence[Any]) -> OpenSession:
-    pk, ref, started_at, ended_at, *middle, utm, is_first = row
+    pk, ref, started_at, ended_at, events, views, entry, last, referrer, agent, utm, first = row
     return OpenSession(
-        pk,
-        db.loaded_uuid(ref),
-        db.loaded_time(started_at),
-        db.loaded_time(ended_at),
-        *middle,
+        id=pk,
+        ref=db.loaded_uuid(ref),
+        started_at=db.loaded_time(started_at),
+        ended_at=db.loaded_time(ended_at),
+        events_count=events,
+        views_count=views,
+        entry_page=entry,
+        last_page=last,
+        referrer=referrer,
+        user_agent=agent,
         utm=db.loaded_json(utm),
-        is_first=bool(is_first),
+        is_first=bool(first),
     )
 
 

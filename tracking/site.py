@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from tracking import clients, conf, inbox, uuid7
-from tracking.types import ClientConfig
+from tracking.types import TRAITS, ClientConfig
 from tracking.wire import common
 from tracking.wire.site import DIALECT, SiteEvent, SiteIdentifier
 
@@ -63,8 +63,8 @@ def identify(
         SiteIdentifier(provider=provider, id=value)
         for provider, value in (identifiers or {}).items()
     ]
-    event.traits = {name: value for name, value in traits.items() if name in _TRAITS}
-    event.attributes = {name: value for name, value in traits.items() if name not in _TRAITS}
+    event.traits = {name: value for name, value in traits.items() if name in TRAITS}
+    event.attributes = {name: value for name, value in traits.items() if name not in TRAITS}
     return _accept(request, event)
 
 
@@ -115,12 +115,6 @@ def page_of(request: HttpRequest) -> str:
 
 def utm_of(request: HttpRequest) -> dict[str, str]:
     return common.utm(request.GET.dict())
-
-
-_TRAITS = frozenset(
-    "first_name last_name title gender date_of_birth email phone street city state postal_code "
-    "country nationality language".split()
-)
 
 
 def _event(

@@ -19,6 +19,24 @@ EMAIL = "EMAIL"
 #: Type of the event that a flow's run leaves: written by the flow walk alone.
 TRACKING_TYPE = "TRACKING"
 
+#: Profile fields that an event or a REST call may set.
+TRAITS = (
+    "first_name",
+    "last_name",
+    "title",
+    "gender",
+    "date_of_birth",
+    "email",
+    "phone",
+    "street",
+    "city",
+    "state",
+    "postal_code",
+    "country",
+    "nationality",
+    "language",
+)
+
 _BIRTH = uuid.UUID("6f2c7f4a-6a0b-4f0e-9a7e-54d1b9a3a1c1")
 
 

@@ -13,8 +13,7 @@ from rest_framework.request import Request
 from personalize import definitions, flows
 from personalize.models import Flow
 from tracking.api.authentication import ClientBasicAuthentication, IsClient, client_of
-from tracking.api.base import ApiError, DoorViewSet, json_response, read_body, read_json
-from tracking.wire import text
+from tracking.api.base import ApiError, DoorViewSet, json_response, read_body, read_document
 
 _MAX_BYTES = 1024 * 1024
 
@@ -196,7 +195,7 @@ def _variant(body: VariantBody, shares: dict[UUID, float]) -> definitions.Varian
         is_control=body.isControl,
         weight=shares.get(body.ref, body.weight) if body.ref else body.weight,
         content_type=body.contentType,
-        content=content if isinstance(content, str) else text.encode(content).decode(),
+        content=content if isinstance(content, str) else msgspec.json.encode(content).decode(),
     )
 
 
@@ -277,8 +276,8 @@ def _flow(request: Request, ref: str) -> Flow:
 def _body(request: Request, kind: Any) -> Any:
     raw = read_body(request, limit=_MAX_BYTES)
     try:
-        return msgspec.convert(text.clean(read_json(raw)).value, kind, strict=False)
-    except (msgspec.ValidationError, text.Unstorable) as error:
+        return msgspec.convert(read_document(raw), kind, strict=False)
+    except msgspec.ValidationError as error:
         raise ApiError(400, "flow_invalid", f"The body is not valid: {error}.") from None
 
 

@@ -127,7 +127,7 @@ class _OfSubtype(models.Manager["Flow"]):
 class Experience(Flow):
     """A flow that shows its one variant to everybody who qualifies."""
 
-    objects = _OfSubtype(Flow.Subtype.EXPERIENCE)  # type: ignore[misc]
+    objects = _OfSubtype(Flow.Subtype.EXPERIENCE)  # type: ignore[assignment,misc]
 
     class Meta:
         proxy = True
@@ -138,7 +138,7 @@ class Experience(Flow):
 class Experiment(Flow):
     """A flow whose variants compete under a traffic split."""
 
-    objects = _OfSubtype(Flow.Subtype.EXPERIMENT)  # type: ignore[misc]
+    objects = _OfSubtype(Flow.Subtype.EXPERIMENT)  # type: ignore[assignment,misc]
 
     class Meta:
         proxy = True

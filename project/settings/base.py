@@ -99,4 +99,4 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 
 # Without a broker the request walks its own events, so the site works with nothing else running.
-TRACKING = {"DISPATCH": "celery" if CELERY_BROKER_URL else "inline"}
+TRACKING: dict[str, object] = {"DISPATCH": "celery" if CELERY_BROKER_URL else "inline"}

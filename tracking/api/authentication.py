@@ -17,7 +17,7 @@ class ClientBasicAuthentication(BasicAuthentication):
 
     www_authenticate_realm = "personalize"
 
-    def authenticate_credentials(
+    def authenticate_credentials(  # type: ignore[override]
         self, userid: str, password: str, request: Any = None
     ) -> tuple[Any, ClientConfig]:
         client = clients.by_secret(userid, password)

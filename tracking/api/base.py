@@ -9,7 +9,7 @@ that browser clients need.
 import logging
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
 import msgspec
@@ -18,8 +18,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
@@ -96,8 +98,8 @@ class RawParser(BaseParser):
 class DoorViewSet(ViewSet):
     """A door: its own authentication, parser, renderer, throttle, and error shape."""
 
-    authentication_classes = ()
-    permission_classes = ()
+    authentication_classes: Sequence[type[BaseAuthentication]] = ()
+    permission_classes: Sequence[type[BasePermission]] = ()
     parser_classes = (RawParser,)
     renderer_classes = (JSONRenderer,)
     throttle_classes = ()
@@ -106,7 +108,7 @@ class DoorViewSet(ViewSet):
     #: Whether pages of other sites may call it.
     is_cross_origin: ClassVar[bool] = True
 
-    #: The client of this request, as soon as it is known; decides which origins may read the answer.
+    #: The client, as soon as it is known: it decides which origins may read the answer.
     client: ClientConfig | None = None
 
     @classmethod
@@ -134,7 +136,7 @@ class DoorViewSet(ViewSet):
         response["Access-Control-Max-Age"] = _PREFLIGHT_SECONDS
         return response
 
-    def finalize_response(
+    def finalize_response(  # type: ignore[override]
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         if getattr(response, "data", None) is not None:
@@ -198,7 +200,7 @@ class DoorViewSet(ViewSet):
 class JsonpViewSet(DoorViewSet):
     """A door whose GET answers are wrapped into a call where the query names a callback."""
 
-    def finalize_response(
+    def finalize_response(  # type: ignore[override]
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -234,6 +236,14 @@ def read_json(body: bytes) -> Any:
         return text.read(body)
     except text.Unreadable as error:
         raise ApiError(400, "json_invalid", str(error)) from None
+
+
+def read_document(body: bytes) -> Any:
+    """Parse a request's body into storable JSON. Raises ApiError, also over a limit."""
+    try:
+        return text.clean(read_json(body)).value
+    except text.Unstorable as error:
+        raise ApiError(400, error.code, f"The body is not valid: {error}") from None
 
 
 def json_response(data: Any, *, status: int = 200) -> HttpResponse:

@@ -87,8 +87,8 @@ class EventViewSet(ServerViewSet):
         """List events, newest first."""
         client = client_of(request)
         rows = Event.objects.filter(client=client.id).select_related(*events.RELATED)
-        rows = filters.apply(filters.EventFilter, rows, request)
-        page, links = NewestFirst("-ref").page(rows, request, self)
+        found = filters.apply(filters.EventFilter, rows, request)
+        page, links = NewestFirst("-ref").cut(found, request, self)
         return json_response(
             {"items": [events.as_document(event, client) for event in page], **links}
         )

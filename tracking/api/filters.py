@@ -14,7 +14,7 @@ M = TypeVar("M", bound=Model)
 
 
 class EventFilter(django_filters.FilterSet):
-    """type, channel, pointOfSale, guestRef, browserRef, sessionRef, flowRef, messageId, since, until."""
+    """By type, channel, pointOfSale, refs, messageId, and by time: since, until."""
 
     type = django_filters.CharFilter()
     channel = django_filters.CharFilter(method="by_channel")
@@ -67,7 +67,7 @@ class SessionFilter(django_filters.FilterSet):
 
 
 class GuestFilter(django_filters.FilterSet):
-    """email, firstName, lastName, phoneNumber, guestType, and identifiers.provider + identifiers.id."""
+    """email, names, phoneNumber, guestType, and identifiers.provider + identifiers.id."""
 
     email = django_filters.CharFilter(lookup_expr="iexact")
     firstName = django_filters.CharFilter(field_name="first_name", lookup_expr="iexact")
@@ -81,7 +81,10 @@ class GuestFilter(django_filters.FilterSet):
 
     def filter_queryset(self, queryset: QuerySet[Guest]) -> QuerySet[Guest]:
         rows: QuerySet[Guest] = super().filter_queryset(queryset)
-        provider, value = self.data.get("identifiers.provider"), self.data.get("identifiers.id")
+        provider, value = (
+            _text(self.data, "identifiers.provider"),
+            _text(self.data, "identifiers.id"),
+        )
         if provider and value:
             named = Q(identifiers__provider=provider, identifiers__value=value)
             through = Q(merged__identifiers__provider=provider, merged__identifiers__value=value)
@@ -97,6 +100,10 @@ def members(guest_ref: Any) -> QuerySet[Guest]:
     return Guest.objects.filter(
         Q(pk__in=survivors.values("pk")) | Q(root__in=survivors.values("pk"))
     )
+
+
+def _text(query: Any, name: str) -> str:
+    return query.get(name, "") if query else ""
 
 
 def apply(kind: type[django_filters.FilterSet], rows: QuerySet[M], request: Request) -> QuerySet[M]:

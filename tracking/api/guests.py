@@ -11,13 +11,13 @@ from rest_framework.request import Request
 from tracking import conf, profiles, retention, timeline
 from tracking.api import filters
 from tracking.api.authentication import client_of
-from tracking.api.base import ApiError, json_response, read_body, read_json
+from tracking.api.base import ApiError, json_response, read_body, read_document
 from tracking.api.events import ServerViewSet, uuid_or_404
 from tracking.api.pagination import MAX_PAGE, offset_links, offset_window
 from tracking.events import stamp
 from tracking.models import Guest, Identifier
 from tracking.types import BROWSER, StatedIdentifier
-from tracking.wire import common, sitecore, text
+from tracking.wire import common, sitecore
 
 #: Names on the wire -> profile fields.
 _FIELDS = {
@@ -66,9 +66,9 @@ class GuestViewSet(ServerViewSet):
         """List guests by address; each is read by its own."""
         offset, limit = offset_window(request)
         rows = Guest.objects.survivors().filter(client=client_of(request).id)
-        rows = filters.apply(filters.GuestFilter, rows, request).order_by("pk")
-        total = rows.count()
-        page = rows[offset : offset + limit]
+        found = filters.apply(filters.GuestFilter, rows, request).order_by("pk")
+        total = found.count()
+        page = found[offset : offset + limit]
         return json_response(
             {
                 "href": request.build_absolute_uri(),
@@ -159,9 +159,8 @@ class GuestViewSet(ServerViewSet):
 def _body(request: Request) -> GuestBody:
     raw = read_body(request, limit=conf.settings().MAX_BATCH_BYTES)
     try:
-        cleaned = text.clean(read_json(raw))
-        return msgspec.convert(cleaned.value, GuestBody)
-    except (msgspec.ValidationError, text.Unstorable) as error:
+        return msgspec.convert(read_document(raw), GuestBody)
+    except msgspec.ValidationError as error:
         raise ApiError(400, "guest_invalid", f"The guest is not valid: {error}.") from None
 
 

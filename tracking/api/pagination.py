@@ -22,7 +22,7 @@ class NewestFirst(CursorPagination):
     def __init__(self, ordering: str) -> None:
         self.ordering = ordering
 
-    def page(
+    def cut(
         self, rows: QuerySet[Any], request: Request, view: Any
     ) -> tuple[Sequence[Any], dict[str, str | None]]:
         """Return a page of rows, and the addresses of the next and the previous one."""

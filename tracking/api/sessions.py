@@ -23,7 +23,7 @@ class SessionViewSet(ServerViewSet):
         """List sessions, newest first."""
         client = client_of(request)
         rows = filters.apply(filters.SessionFilter, _rows(client), request)
-        page, links = NewestFirst("-id").page(rows, request, self)
+        page, links = NewestFirst("-id").cut(rows, request, self)
         return json_response({"items": [as_document(row, client) for row in page], **links})
 
     def retrieve(self, request: Request, ref: str) -> HttpResponse:

@@ -154,7 +154,9 @@ def _item(index: int, raw: bytes, client: ClientConfig) -> Item:
 def _judge(given: Any, client: ClientConfig) -> tuple[dict[str, Any], BatchEventBody]:
     if not isinstance(given, dict):
         raise common.Rejected("not_an_object", "An event is a JSON object.")
-    payload = {_NAMES.get(name, name): value for name, value in given.items()}
+    payload: dict[str, Any] = {
+        _NAMES.get(str(name), str(name)): value for name, value in given.items()
+    }
     sitecore.judge(payload)
     try:
         body = msgspec.convert(payload, BatchEventBody)

@@ -25,9 +25,8 @@ from tracking.api.base import (
     client_of_key,
     json_response,
     read_body,
-    read_json,
+    read_document,
 )
-from tracking.wire import text
 
 NOTHING = {"message": "No flow executed"}
 FAILED = {"message": "Templating transformation failed"}
@@ -114,13 +113,12 @@ def answer(outcome: Outcome) -> Any:
 
 
 def _parse(body: bytes) -> CallFlows:
-    payload = read_json(body)
+    payload = read_document(body)
     if not isinstance(payload, dict):
         raise ApiError(400, "call_invalid", "A call is a JSON object.")
     try:
-        cleaned = text.clean(payload).value
-        return msgspec.convert(cleaned, CallFlows)
-    except (msgspec.ValidationError, text.Unstorable) as error:
+        return msgspec.convert(payload, CallFlows)
+    except msgspec.ValidationError as error:
         raise ApiError(400, "call_invalid", f"The call is not valid: {error}.") from None
 
 
