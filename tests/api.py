@@ -2,13 +2,15 @@
 
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from django.http import HttpResponse
 from django.test import Client as TestClient
 
 from tests.factories import API_TOKEN, CLIENT_KEY
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Response
 
 
 class Api:
@@ -25,12 +27,14 @@ class Api:
         return "Basic " + base64.b64encode(text.encode()).decode()
 
     def create_browser(self) -> dict[str, Any]:
-        return self.json(self.get("/v1.2/browser/create.json", client_key=self.client_key))
+        path = "/v1.2/browser/create.json"
+        browser: dict[str, Any] = self.json(self.get(path, client_key=self.client_key))
+        return browser
 
-    def show(self, browser_id: str) -> HttpResponse:
+    def show(self, browser_id: str) -> "Response":
         return self.get(f"/v1.2/browser/{browser_id}/show.json", client_key=self.client_key)
 
-    def send(self, type: str, browser_id: str, **attributes: Any) -> HttpResponse:
+    def send(self, type: str, browser_id: str, **attributes: Any) -> "Response":
         event = {
             "type": type,
             "browser_id": browser_id,
@@ -43,26 +47,24 @@ class Api:
         }
         return self.post("/v1.2/events", event | attributes)
 
-    def identify(
-        self, browser_id: str, *identifiers: tuple[str, str], **traits: Any
-    ) -> HttpResponse:
+    def identify(self, browser_id: str, *identifiers: tuple[str, str], **traits: Any) -> "Response":
         stated = [{"provider": provider, "id": value} for provider, value in identifiers]
         return self.send("IDENTITY", browser_id, identifiers=stated, **traits)
 
-    def batch(self, *events: dict[str, Any]) -> HttpResponse:
+    def batch(self, *events: dict[str, Any]) -> "Response":
         return self.post("/v2/events", {"events": list(events)}, basic=True)
 
-    def call_flows(self, friendly_id: str, **attributes: Any) -> HttpResponse:
+    def call_flows(self, friendly_id: str, **attributes: Any) -> "Response":
         wire = {"friendlyId": friendly_id, "clientKey": self.client_key, "channel": "WEB"}
         return self.post("/v2/callFlows", wire | attributes)
 
-    def post(self, path: str, body: Any, *, basic: bool = False, **headers: str) -> HttpResponse:
+    def post(self, path: str, body: Any, *, basic: bool = False, **headers: str) -> "Response":
         if basic:
             headers["HTTP_AUTHORIZATION"] = self.basic
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.http.post(path, raw, content_type="application/json", **headers)  # type: ignore[arg-type]
 
-    def get(self, path: str, *, basic: bool = False, **query: Any) -> HttpResponse:
+    def get(self, path: str, *, basic: bool = False, **query: Any) -> "Response":
         headers = {"HTTP_AUTHORIZATION": self.basic} if basic else {}
         return self.http.get(f"{path}?{urlencode(query)}", **headers)  # type: ignore[arg-type]
 
@@ -71,6 +73,6 @@ class Api:
         return self.json(self.get(path, basic=True, **query))
 
     @staticmethod
-    def json(response: HttpResponse) -> Any:
+    def json(response: "Response") -> Any:
         assert response.status_code in (200, 201), (response.status_code, response.content)
         return json.loads(response.content)

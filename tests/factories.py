@@ -3,9 +3,10 @@
 import uuid
 from datetime import timedelta
 
-import factory
 from django.utils import timezone
+from factory.declarations import LazyFunction, SelfAttribute, Sequence, SubFactory, Trait
 from factory.django import DjangoModelFactory
+from factory.helpers import post_generation
 
 from tracking.models import Client, Guest, Identifier, Key, PointOfSale
 from tracking.types import BROWSER
@@ -21,29 +22,27 @@ class ClientFactory(DjangoModelFactory[Client]):
         model = Client
         skip_postgeneration_save = True
 
-    name = factory.Sequence(lambda n: f"Shop {n}")
+    name = Sequence(lambda n: f"Shop {n}")
     identity_rules = ["EMAIL", "CUSTOMER_ID"]
 
-    class Params:
-        client_key = CLIENT_KEY
-        api_token = API_TOKEN
+    @post_generation
+    def points(client: Client, create: bool, extracted: object, **kwargs: object) -> None:
+        ie = PointOfSale.objects.create(
+            client=client, name="myretailsite/ireland", site_id="site-ie"
+        )
+        PointOfSale.objects.create(client=client, name="myretailsite/germany", site_id="site-de")
+        client.default_point_of_sale = ie
+        client.save()
 
-    @factory.post_generation
-    def points(self, create: bool, extracted: object, **kwargs: object) -> None:
-        ie = PointOfSale.objects.create(client=self, name="myretailsite/ireland", site_id="site-ie")
-        PointOfSale.objects.create(client=self, name="myretailsite/germany", site_id="site-de")
-        self.default_point_of_sale = ie  # type: ignore[attr-defined]
-        self.save()  # type: ignore[attr-defined]
-
-    @factory.post_generation
-    def key(self, create: bool, extracted: str | None, **kwargs: object) -> None:
+    @post_generation
+    def key(client: Client, create: bool, extracted: str | None, **kwargs: object) -> None:
         value = extracted or CLIENT_KEY
-        Key.objects.create(client=self, kind="PUBLIC", value=value, prefix=value[:6])
+        Key.objects.create(client=client, kind="PUBLIC", value=value, prefix=value[:6])
 
-    @factory.post_generation
-    def token(self, create: bool, extracted: str | None, **kwargs: object) -> None:
+    @post_generation
+    def token(client: Client, create: bool, extracted: str | None, **kwargs: object) -> None:
         value = extracted or API_TOKEN
-        Key.objects.create(client=self, kind="SECRET", value=Key.digest(value), prefix=value[:4])
+        Key.objects.create(client=client, kind="SECRET", value=Key.digest(value), prefix=value[:4])
 
 
 class GuestFactory(DjangoModelFactory[Guest]):
@@ -53,17 +52,15 @@ class GuestFactory(DjangoModelFactory[Guest]):
         model = Guest
 
     class Params:
-        customer = factory.Trait(
-            type="CUSTOMER", email=factory.Sequence(lambda n: f"guest{n}@example.com")
-        )
+        customer = Trait(type="CUSTOMER", email=Sequence(lambda n: f"guest{n}@example.com"))
 
-    client = factory.SubFactory(ClientFactory)
-    ref = factory.LazyFunction(uuid.uuid4)
-    bucket_ref = factory.SelfAttribute("ref")
-    first_seen = factory.LazyFunction(lambda: timezone.now() - timedelta(days=1))
-    last_seen = factory.SelfAttribute("first_seen")
-    created_at = factory.SelfAttribute("first_seen")
-    modified_at = factory.SelfAttribute("first_seen")
+    client = SubFactory(ClientFactory)
+    ref = LazyFunction(uuid.uuid4)
+    bucket_ref = SelfAttribute("ref")
+    first_seen = LazyFunction(lambda: timezone.now() - timedelta(days=1))
+    last_seen = SelfAttribute("first_seen")
+    created_at = SelfAttribute("first_seen")
+    modified_at = SelfAttribute("first_seen")
 
 
 class BrowserFactory(DjangoModelFactory[Identifier]):
@@ -73,8 +70,8 @@ class BrowserFactory(DjangoModelFactory[Identifier]):
         model = Identifier
 
     provider = BROWSER
-    value = factory.LazyFunction(lambda: str(uuid.uuid4()))
-    client = factory.SelfAttribute("guest.client")
-    guest = factory.SubFactory(GuestFactory)
-    birth_guest = factory.SelfAttribute("guest")
-    created_at = factory.LazyFunction(timezone.now)
+    value = LazyFunction(lambda: str(uuid.uuid4()))
+    client = SelfAttribute("guest.client")
+    guest = SubFactory(GuestFactory)
+    birth_guest = SelfAttribute("guest")
+    created_at = LazyFunction(timezone.now)

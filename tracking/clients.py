@@ -56,6 +56,14 @@ def site_client() -> ClientConfig | None:
     return _keep(("site",), _find_only)
 
 
+def origins_of_all() -> frozenset[str]:
+    """Return the origins that clients list, or none at all when one of them lists none."""
+    lists = list(Client.objects.values_list("allowed_origins", flat=True))
+    return (
+        frozenset(origin for origins in lists for origin in origins) if all(lists) else frozenset()
+    )
+
+
 def forget() -> None:
     """Drop what is kept in this process: after a change that must be seen at once."""
     _kept.clear()

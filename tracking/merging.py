@@ -107,17 +107,34 @@ def settle(
 
 
 def apply_traits(items: Sequence[Identified], *, now: datetime) -> None:
-    """Set what the batch says about people: per trait the newest statement wins, by (time, id)."""
+    """
+    Set what the batch says about people: per trait the newest statement wins, by (time, id).
+
+    A merged guest keeps what it said, and its survivor takes it over like at
+    the merge itself: undoing that one takes all of it back.
+    """
     stated = [item for item in items if item.message.traits or item.message.attributes]
     if not stated:
         return
-    guests = Guest.objects.in_bulk({item.guest.root_id for item in stated})
+    ids = {guest_id for item in stated for guest_id in (item.guest.id, item.guest.root_id)}
+    guests = Guest.objects.in_bulk(ids)
+    merged = [item.guest.id for item in stated if item.guest.id != item.guest.root_id]
+    records = {
+        record.retired_id: record
+        for record in MergeRecord.objects.filter(retired__in=merged, undone_at__isnull=True)
+    }
     for item in stated:
-        message = item.message
-        values = {**message.traits, **{_ATTRIBUTE + k: v for k, v in message.attributes.items()}}
-        state_traits(
-            guests[item.guest.root_id], values, at=message.occurred_at, by=message.message_id
-        )
+        message, guest = item.message, guests[item.guest.id]
+        values = {**message.traits, **{attribute(k): v for k, v in message.attributes.items()}}
+        state_traits(guest, values, at=message.occurred_at, by=message.message_id)
+        record = records.get(guest.pk)
+        if record is not None:
+            record.survivor_before |= {
+                name: before
+                for name, before in _take_over(guests[item.guest.root_id], guest).items()
+                if name not in record.survivor_before
+            }
+    MergeRecord.objects.bulk_update(records.values(), ["survivor_before"])
     save_profiles(guests.values(), now=now)
 
 
@@ -280,12 +297,7 @@ def _store_merges(client: ClientConfig, settled: Settled, *, now: datetime) -> N
 def _begin_merge(
     client: ClientConfig, retired: Guest, survivor: Guest, merge: Merge[int], *, now: datetime
 ) -> None:
-    before: dict[str, list[Any]] = {}
-    for name, stamp in retired.stamps.items():
-        if name != TYPE_STAMP and survivor.stamps.get(name, [0, ""]) < stamp:
-            before[name] = [_trait(survivor, name), survivor.stamps.get(name)]
-            _set_trait(survivor, name, _trait(retired, name))
-            survivor.stamps[name] = stamp
+    before = _take_over(survivor, retired)
     if retired.has_runs and not survivor.has_runs:
         # What the visitor has seen must stay what the customer sees.
         before["bucket_ref"] = [str(survivor.bucket_ref), None]
@@ -300,6 +312,17 @@ def _begin_merge(
         merged_at=merge.at,
         survivor_before=before,
     )
+
+
+def _take_over(survivor: Guest, retired: Guest) -> dict[str, list[Any]]:
+    """Give the survivor the newer traits; return what it had before: name -> [value, stamp]."""
+    before: dict[str, list[Any]] = {}
+    for name, stamp in retired.stamps.items():
+        if name != TYPE_STAMP and survivor.stamps.get(name, [0, ""]) < stamp:
+            before[name] = [_trait(survivor, name), survivor.stamps.get(name)]
+            _set_trait(survivor, name, _trait(retired, name))
+            survivor.stamps[name] = stamp
+    return before
 
 
 def _end_merge(record: MergeRecord, *, now: datetime) -> None:

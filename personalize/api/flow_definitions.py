@@ -102,7 +102,7 @@ class FlowDefinitionViewSet(DoorViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        self.client = client_of(request)
+        self.enter(request, client_of(request))
 
     def list(self, request: Request) -> HttpResponse:
         """List flows by name of their friendlyId; deleted ones only with `deleted=true`."""

@@ -14,7 +14,8 @@ GREETING = {"name": "Greeting", "content": {"title": "Hello {{ guest.firstName }
 
 def make_flow(api: Api, name: str = "Hero banner", **attributes: Any) -> dict[str, Any]:
     body = {"name": name, "status": "LIVE", "variants": [GREETING]} | attributes
-    return api.json(api.post("/v2/flowDefinitions", body, basic=True))
+    flow: dict[str, Any] = api.json(api.post("/v2/flowDefinitions", body, basic=True))
+    return flow
 
 
 def test_call_flows__for_a_known_guest__answers_personalised_content_and_tracks_the_run(

@@ -162,6 +162,18 @@ class DoorViewSet(ViewSet):
         logger.exception("request.failed", extra={"path": self.request.path})
         return self.error(ApiError(500, "internal_error", "The server failed on this request."))
 
+    def enter(self, request: Request, client: ClientConfig) -> ClientConfig:
+        """
+        Let the request in as this client's. Raises ApiError where its page is not one of theirs.
+
+        The list is a filter against stray pages; it proves nothing about servers.
+        """
+        self.client = client
+        origin = request.headers.get("Origin")
+        if origin is not None and client.origins and origin not in client.origins:
+            raise ApiError(403, "origin_refused", f"The origin {origin[:200]} is not allowed.")
+        return client
+
     def error(self, error: ApiError) -> HttpResponse:
         """Word a refusal; families with an error shape of their own override this."""
         return error_response(error)
@@ -182,19 +194,15 @@ class DoorViewSet(ViewSet):
         origin = request.headers.get("Origin")
         if origin is None:
             return
-        client = self.client or self._client_of_preflight(request)
-        if client is None or not client.origins:
+        origins = self.client.origins if self.client else _origins_of_all(request)
+        if not origins:
             response["Access-Control-Allow-Origin"] = "*"
         else:
             response["Vary"] = "Origin"
-            if origin not in client.origins:
+            if origin not in origins:
                 return
             response["Access-Control-Allow-Origin"] = origin
         response["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-
-    def _client_of_preflight(self, request: Request) -> ClientConfig | None:
-        key = request.query_params.get("client_key") or request.query_params.get("clientKey")
-        return clients.by_key(key) if key else None
 
 
 class JsonpViewSet(DoorViewSet):
@@ -352,6 +360,15 @@ def client_of_key(key: str | None) -> ClientConfig:
     if client is None:
         raise ApiError(400, "client_key_unknown", "client_key is not known.")
     return client
+
+
+def _origins_of_all(request: Request) -> frozenset[str]:
+    """
+    Name the origins that some client allows: a preflight's body does not say whose it is.
+
+    Empty when any may call. An error for nobody's request is readable everywhere.
+    """
+    return clients.origins_of_all() if request.method == "OPTIONS" else frozenset()
 
 
 def _header_names(asked: str) -> str:

@@ -49,7 +49,7 @@ class ServerViewSet(DoorViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        self.client = client_of(request)
+        self.enter(request, client_of(request))
 
 
 class EventViewSet(ServerViewSet):

@@ -89,13 +89,10 @@ class CallFlowsViewSet(JsonpViewSet):
     def _call(self, request: Request, body: bytes) -> HttpResponse:
         call = _parse(body)
         query = request.query_params
-        self.client = client_of_key(
-            call.clientKey or query.get("clientKey") or query.get("client_key")
-        )
+        key = call.clientKey or query.get("clientKey") or query.get("client_key")
+        client = self.enter(request, client_of_key(key))
         try:
-            outcome = execution.execute(
-                _flow_request(call, request), self.client, now=timezone.now()
-            )
+            outcome = execution.execute(_flow_request(call, request), client, now=timezone.now())
         except execution.UnknownPointOfSale as error:
             raise ApiError(400, "point_of_sale_unknown", str(error)) from None
         return json_response(answer(outcome))

@@ -82,11 +82,11 @@ class BrowserViewSet(JsonpViewSet):
     def create(self, request: Request) -> HttpResponse:
         """Give out a browser id, with a visitor behind it."""
         check_callback(request)
-        self.client = client_of_key(request.query_params.get("client_key"))
-        browser = guests.create_browser(self.client, now=timezone.now())
+        client = self.enter(request, client_of_key(request.query_params.get("client_key")))
+        browser = guests.create_browser(client, now=timezone.now())
         return json_response(
             Created(
-                client_key=self.client.client_key,
+                client_key=client.client_key,
                 ref=browser.browser_id,
                 customer_ref=str(browser.guest_ref),
             )
@@ -95,14 +95,14 @@ class BrowserViewSet(JsonpViewSet):
     def show(self, request: Request, browser_id: str) -> HttpResponse:
         """Answer the guest that a browser belongs to now."""
         check_callback(request)
-        self.client = client_of_key(request.query_params.get("client_key"))
+        client = self.enter(request, client_of_key(request.query_params.get("client_key")))
         known = common.browser_id(browser_id)
-        guest = guests.by_browser(self.client, known) if known else None
+        guest = guests.by_browser(client, known) if known else None
         if guest is None:
             raise ApiError(404, "unknown_browser", "Invalid browser id/ref specified")
         return json_response(
             Shown(
-                client_key=self.client.client_key,
+                client_key=client.client_key,
                 ref=known,
                 customer=Customer(ref=str(guest.ref)),
             )
@@ -131,14 +131,14 @@ class EventViewSet(JsonpViewSet):
     def _accept(self, request: Request, body: bytes) -> HttpResponse:
         now = timezone.now()
         payload = read_json(body)
-        self.client = client_of_key(_key(request, payload))
+        client = self.enter(request, client_of_key(_key(request, payload)))
         event = _judge(payload)
         browser_id = common.browser_id(event.browser_id)
         if not browser_id:
-            return json_response(NotFound(client_key=self.client.client_key))
+            return json_response(NotFound(client_key=client.client_key))
         try:
             ref = inbox.accept(
-                client=self.client,
+                client=client,
                 dialect=sitecore.DIALECT,
                 body=body,
                 headers=_headers(request),
@@ -146,10 +146,8 @@ class EventViewSet(JsonpViewSet):
                 browser_id=browser_id,
             )
         except inbox.UnknownBrowser:
-            return json_response(NotFound(client_key=self.client.client_key))
-        return json_response(
-            Accepted(client_key=self.client.client_key, ref=str(uuid7.child(ref, 0)))
-        )
+            return json_response(NotFound(client_key=client.client_key))
+        return json_response(Accepted(client_key=client.client_key, ref=str(uuid7.child(ref, 0))))
 
 
 def _key(request: Request, payload: Any) -> str | None:

@@ -1,0 +1,208 @@
+"""What the reading doors answer: events, sessions, guests and timelines in their public form."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from tracking.wire.execution import FlowExecution
+
+#: A time in UTC with milliseconds and a Z.
+Stamp: TypeAlias = Annotated[
+    str,
+    Meta(extra_json_schema={"format": "date-time"}, examples=["2026-01-10T18:07:59.247Z"]),
+]
+GuestType: TypeAlias = Annotated[
+    Literal["visitor", "customer", "retired"],
+    Meta(
+        title="GuestType",
+        description="customer: somebody known. retired: merged into another guest.",
+    ),
+]
+SessionStatus: TypeAlias = Annotated[
+    Literal["OPEN", "CLOSED"],
+    Meta(title="SessionStatus", description="OPEN until the visit has been idle for too long."),
+]
+
+
+class TrackingCore(msgspec.Struct, kw_only=True):
+    """Where a run happened."""
+
+    pointOfSale: str | None
+    channel: str
+
+
+class TrackingExtension(msgspec.Struct, kw_only=True):
+    """The run once more, as segmentation reads it."""
+
+    flowExecution: FlowExecution
+    category: Literal["EXECUTED"]
+
+
+class TrackingCopy(msgspec.Struct, kw_only=True):
+    """The form that older readers of TRACKING events expect."""
+
+    core: TrackingCore
+    bxt: TrackingExtension
+
+
+class TrackingData(msgspec.Struct, kw_only=True):
+    """`arbitraryData` of a TRACKING event: the run of a flow that it records."""
+
+    flowExecution: FlowExecution
+    copy: TrackingCopy = msgspec.field(name="_bx_arbitraryDataV3ga")
+
+
+class EventDocument(msgspec.Struct, kw_only=True):
+    """A recorded event."""
+
+    ref: UUID
+    clientKey: str
+    createdAt: Annotated[Stamp, Meta(description="When it was received.")]
+    modifiedAt: Annotated[Stamp, Meta(description="When it was recorded.")]
+    type: Annotated[str, Meta(examples=["VIEW"])]
+    status: Literal["PROCESSED"]
+    channel: Annotated[str, Meta(examples=["WEB"])]
+    pointOfSale: Annotated[str | None, Meta(examples=["myretailsite/ireland"])]
+    browserRef: Annotated[
+        str | None, Meta(description="The browser id; null where the guest was named otherwise.")
+    ]
+    sessionRef: UUID | None
+    flowExecutionRef: Annotated[
+        UUID | UnsetType, Meta(description="Of TRACKING events: the run that it records.")
+    ] = UNSET
+    arbitraryData: Annotated[
+        dict[str, Any],
+        Meta(
+            description="The event as it was sent; of a TRACKING event the run (TrackingData).",
+            extra_json_schema={
+                "anyOf": [{"$ref": "#/components/schemas/TrackingData"}, {"type": "object"}]
+            },
+        ),
+    ]
+    warnings: Annotated[
+        list[str] | UnsetType,
+        Meta(description="What was corrected or left unused, where anything was."),
+    ] = UNSET
+
+
+class EventList(msgspec.Struct, kw_only=True):
+    """A page of events, newest first."""
+
+    items: list[EventDocument]
+    next: Annotated[str | None, Meta(description="Address of the next, older page.")]
+    previous: Annotated[str | None, Meta(description="Address of the page before.")]
+
+
+class SessionDocument(msgspec.Struct, kw_only=True):
+    """A visit: events of one browser on one channel and point of sale, until an idle gap."""
+
+    ref: UUID
+    clientKey: str
+    createdAt: Stamp
+    status: SessionStatus
+    channel: Annotated[str, Meta(examples=["WEB"])]
+    pointOfSale: Annotated[str, Meta(examples=["myretailsite/ireland"])]
+    guestRef: UUID
+    browserRef: str | None
+    startedAt: Stamp
+    endedAt: Annotated[Stamp | None, Meta(description="Null while the session is OPEN.")]
+    lastEventAt: Stamp
+    duration: Annotated[int, Meta(description="Seconds from the first event to the last.")]
+    events: Annotated[int, Meta(description="How many events it has.")]
+    views: Annotated[int, Meta(description="How many of them are VIEW events.")]
+    entryPage: str
+    referrer: str
+    utm: Annotated[dict[str, Any], Meta(examples=[{"source": "bing", "medium": "social"}])]
+    language: str
+    currency: str
+
+
+class SessionList(msgspec.Struct, kw_only=True):
+    """A page of sessions, newest first."""
+
+    items: list[SessionDocument]
+    next: Annotated[str | None, Meta(description="Address of the next, older page.")]
+    previous: Annotated[str | None, Meta(description="Address of the page before.")]
+
+
+class Link(msgspec.Struct, kw_only=True):
+    """An address."""
+
+    href: str
+
+
+class GuestList(msgspec.Struct, kw_only=True):
+    """A page of guests, by their addresses; each is read by its own."""
+
+    href: str
+    offset: int
+    limit: int
+    items: list[Link]
+    first: Link
+    last: Link
+    next: Link | None
+    prev: Link | None
+
+
+class IdentifierDocument(msgspec.Struct, kw_only=True):
+    """One identifier of a guest."""
+
+    provider: Annotated[str, Meta(examples=["EMAIL"])]
+    id: Annotated[str, Meta(examples=["ada@example.com"])]
+    expiryDate: Stamp | None
+
+
+class GuestDocument(msgspec.Struct, kw_only=True):
+    """A guest: the profile, and the identifiers that find it."""
+
+    ref: UUID
+    href: str
+    guestType: GuestType
+    createdAt: Stamp
+    modifiedAt: Stamp
+    firstSeen: Stamp
+    lastSeen: Stamp
+    title: str
+    firstName: str
+    lastName: str
+    gender: str
+    dateOfBirth: str
+    email: str
+    nationality: str
+    language: str
+    city: str
+    state: str
+    postCode: str
+    country: str
+    street: list[str]
+    emails: list[str]
+    phoneNumbers: list[str]
+    identifiers: list[IdentifierDocument]
+    attributes: Annotated[
+        dict[str, Any], Meta(description="What else is known: `guest.attributes.<path>`.")
+    ]
+    mergedInto: Annotated[
+        UUID | UnsetType, Meta(description="Of retired guests: the guest that lives on.")
+    ] = UNSET
+
+
+class TimelineLine(msgspec.Struct, kw_only=True):
+    """One thing that a guest did or saw, as a sentence."""
+
+    ref: Annotated[UUID, Meta(description="Of the event.")]
+    at: Stamp
+    kind: Literal["event", "execution"]
+    type: Annotated[str, Meta(examples=["VIEW"])]
+    sentence: Annotated[str, Meta(examples=["Viewed “home”"])]
+    detail: str
+    channel: str
+    sessionRef: UUID | None
+
+
+class Timeline(msgspec.Struct, kw_only=True):
+    """A page of a guest's history, newest first."""
+
+    items: list[TimelineLine]
+    next: Annotated[str | None, Meta(description="Address of the next, older page.")]

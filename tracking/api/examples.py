@@ -1,0 +1,193 @@
+"""Requests and answers as they are sent: what the documentation shows."""
+
+from tracking.api.schema import Example
+
+CLIENT_KEY = "pqsPERS3lw12v5a9rrHPW1c4hET73GxQ"
+BROWSER_ID = "a38b230c-11eb-4cf9-8d5d-274e9f344925"
+
+VIEW = {
+    "type": "VIEW",
+    "client_key": CLIENT_KEY,
+    "browser_id": BROWSER_ID,
+    "channel": "WEB",
+    "pos": "myretailsite/ireland",
+    "language": "EN",
+    "currency": "EUR",
+    "page": "/shoes/running",
+    "utm_source": "bing",
+}
+IDENTITY = {
+    "type": "IDENTITY",
+    "client_key": CLIENT_KEY,
+    "browser_id": BROWSER_ID,
+    "channel": "WEB",
+    "firstname": "Ada",
+    "email": "ada@example.com",
+    "identifiers": [{"provider": "EMAIL", "id": "ada@example.com"}],
+}
+CUSTOM = {
+    "type": "Added to wishlist",
+    "client_key": CLIENT_KEY,
+    "browser_id": BROWSER_ID,
+    "channel": "MOBILE_APP",
+    "ext": {"sku": "TRAIL-42", "color": "green"},
+}
+EVENTS = {
+    "view": Example(summary="A page was viewed", value=VIEW),
+    "identity": Example(
+        summary="The guest said who they are",
+        description="Guests that share an identifier of the client's identity rules are joined.",
+        value=IDENTITY,
+    ),
+    "custom": Example(summary="Anything else, with attributes of your own", value=CUSTOM),
+}
+
+ACCEPTED = {
+    "accepted": Example(
+        summary="The event is stored",
+        value={
+            "status": "OK",
+            "version": "1.2",
+            "client_key": CLIENT_KEY,
+            "ref": "019ba9c2-3f1f-7a52-9c39-59e2c1b2a4d1",
+        },
+    ),
+    "unknown_browser": Example(
+        summary="The browser id is not known",
+        description="Nothing was stored: ask for a new browser id, and send the event with it.",
+        value={
+            "status": "NOT_FOUND",
+            "version": "1.2",
+            "client_key": CLIENT_KEY,
+            "error_msg": "Invalid browser id/ref specified",
+            "moreInfo": "unknown_browser",
+        },
+    ),
+}
+
+BATCH = {
+    "batch": Example(
+        summary="Several events",
+        value={
+            "events": [
+                {
+                    "message_id": "order-1001-viewed",
+                    "type": "VIEW",
+                    "browser_id": BROWSER_ID,
+                    "occurred_at": "2026-01-10T18:07:59.247Z",
+                    "page": "/checkout",
+                },
+                {
+                    "message_id": "order-1001-identified",
+                    "type": "IDENTITY",
+                    "identifiers": [{"provider": "EMAIL", "id": "ada@example.com"}],
+                },
+                {"type": "VIEW"},
+            ]
+        },
+    ),
+    "one": Example(
+        summary="One event",
+        value={"message_id": "order-1002", "type": "CHECKOUT", "browser_id": BROWSER_ID},
+    ),
+}
+VERDICTS = {
+    "verdicts": Example(
+        summary="Two events stored, one refused",
+        value={
+            "status": "OK",
+            "ref": "019ba9c2-3f1f-7a52-9c39-59e2c1b2a4d0",
+            "accepted": 2,
+            "rejected": 1,
+            "events": [
+                {
+                    "status": "OK",
+                    "ref": "019ba9c2-3f1f-7a52-9c39-59e2c1b2a4d1",
+                    "messageId": "order-1001-viewed",
+                },
+                {
+                    "status": "OK",
+                    "ref": "019ba9c2-3f1f-7a52-9c39-59e2c1b2a4d2",
+                    "messageId": "order-1001-identified",
+                },
+                {
+                    "status": "REJECTED",
+                    "code": "nobody",
+                    "message": "The event names nobody: give browserId or identifiers.",
+                },
+            ],
+        },
+    )
+}
+
+_RUN = {
+    "ref": "cd1d1bd4-0d6a-4ebb-9560-ca0c5add7367",
+    "occurredAt": 1768068479247,
+    "flowRef": "d82b756a-f581-43a8-a857-c2afda9ff119",
+    "flowFriendlyId": "running_shoes_popup",
+    "flowVariantRef": "bb728433-9507-4ec7-9ba6-7cf7cc7fcccb",
+    "guestRef": "456f308b-289f-44e3-8d6c-950afdd0502e",
+    "flowExecutionTimeMs": 3,
+    "status": "SUCCESS",
+}
+TRACKING = {
+    "ref": "019ba9c2-3f1f-7a52-9c39-59e2c1b2a4d3",
+    "clientKey": CLIENT_KEY,
+    "createdAt": "2026-01-10T18:07:59.247Z",
+    "modifiedAt": "2026-01-10T18:07:59.257Z",
+    "type": "TRACKING",
+    "status": "PROCESSED",
+    "channel": "WEB",
+    "pointOfSale": "myretailsite/ireland",
+    "browserRef": BROWSER_ID,
+    "sessionRef": "a7584ec5-7a5f-443e-a5e3-59106f6e22b3",
+    "flowExecutionRef": _RUN["ref"],
+    "arbitraryData": {
+        "flowExecution": _RUN,
+        "_bx_arbitraryDataV3ga": {
+            "core": {"pointOfSale": "myretailsite/ireland", "channel": "WEB"},
+            "bxt": {"flowExecution": _RUN, "category": "EXECUTED"},
+        },
+    },
+}
+_VIEWED = {
+    "ref": "019ba9c2-3f1f-7a52-9c39-59e2c1b2a4d1",
+    "clientKey": CLIENT_KEY,
+    "createdAt": "2026-01-10T18:07:58.101Z",
+    "modifiedAt": "2026-01-10T18:07:58.122Z",
+    "type": "VIEW",
+    "status": "PROCESSED",
+    "channel": "WEB",
+    "pointOfSale": "myretailsite/ireland",
+    "browserRef": BROWSER_ID,
+    "sessionRef": "a7584ec5-7a5f-443e-a5e3-59106f6e22b3",
+    "arbitraryData": {name: value for name, value in VIEW.items() if name != "client_key"},
+}
+EVENT = {
+    "tracking": Example(
+        summary="A TRACKING event: a flow was run for the guest",
+        description="Written by the server alone, whenever a flow runs.",
+        value=TRACKING,
+    ),
+    "view": Example(summary="An event that a client sent", value=_VIEWED),
+}
+EVENT_PAGE = {
+    "events": Example(
+        summary="Two events, newest first",
+        value={"items": [TRACKING, _VIEWED], "next": None, "previous": None},
+    )
+}
+
+GUEST = {
+    "guest": Example(
+        summary="A customer",
+        value={
+            "guestType": "customer",
+            "firstName": "Ada",
+            "lastName": "Lovelace",
+            "email": "ada@example.com",
+            "identifiers": [{"provider": "CUSTOMER_ID", "id": "C-1815"}],
+            "attributes": {"loyalty": {"tier": "gold"}},
+        },
+    )
+}
