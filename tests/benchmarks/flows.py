@@ -1,0 +1,6 @@
+"""todo"""
+
+from tests.benchmarks.run import Run
+
+
+def measure(run: Run) -> None: ...

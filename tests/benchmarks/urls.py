@@ -1,0 +1,22 @@
+"""The measured site's addresses: the reference view beside the product's own."""
+
+from typing import Any
+
+from django.urls import include, path
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+
+class ReferenceView(APIView):
+    """The least that a DRF view can do with a JSON body: parse it."""
+
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response({"status": "OK", "size": len(request.data)})
+
+
+urlpatterns = [
+    path("reference", ReferenceView.as_view()),
+    path("", include("tracking.urls")),
+    path("", include("personalize.urls")),
+]
