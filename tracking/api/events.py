@@ -1,6 +1,6 @@
 """`/v2/events`: the batch door for servers, and events read back in their public form."""
 
-from typing import Any
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -10,21 +10,25 @@ from django.utils import timezone
 from rest_framework.request import Request
 
 from tracking import conf, events, inbox, uuid7
-from tracking.api import filters
+from tracking.api import examples, filters
 from tracking.api.authentication import ClientBasicAuthentication, IsClient, client_of
 from tracking.api.base import ApiError, DoorViewSet, json_response, read_body
-from tracking.api.pagination import NewestFirst
+from tracking.api.documents import EventDocument, EventList, TrackingData
+from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
+from tracking.api.schema import Operation, Parameter, documented
 from tracking.models import Event, Identifier
 from tracking.types import BROWSER, ClientConfig
 from tracking.wire import batch, common
 
-OK, REJECTED, NOT_FOUND = "OK", "REJECTED", "NOT_FOUND"
+OK: Final = "OK"
+REJECTED: Final = "REJECTED"
+NOT_FOUND: Final = "NOT_FOUND"
 
 
 class Verdict(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel"):
     """What became of one event: OK with its ref, REJECTED or NOT_FOUND with the reason."""
 
-    status: str
+    status: Literal["OK", "REJECTED", "NOT_FOUND"]
     ref: UUID | None = None
     message_id: str | None = None
     code: str = ""
@@ -34,7 +38,7 @@ class Verdict(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel"):
 class BatchAnswer(msgspec.Struct, kw_only=True):
     """One verdict for each event, in their order. `rejected` counts those that are not OK."""
 
-    status: str = "OK"
+    status: Literal["OK"] = "OK"
     ref: UUID
     accepted: int
     rejected: int
@@ -52,6 +56,39 @@ class ServerViewSet(DoorViewSet):
         self.enter(request, client_of(request))
 
 
+@documented(
+    "Events",
+    parameters=[Parameter(name="ref", location="path", description="Of the event.", type=UUID)],
+    types=[TrackingData],
+    create=Operation(
+        id="sendEvents",
+        request=(batch.BatchBody, batch.BatchEventBody),
+        answer=BatchAnswer,
+        parameters=[
+            Parameter(
+                name="X-Strict-Mode",
+                location="header",
+                description="1: where one event is refused none is stored, and the answer a 400.",
+            )
+        ],
+        headers={"X-Tracking-Rejected": "How many events were refused, where any were."},
+        examples=examples.BATCH,
+        answers=examples.VERDICTS,
+        description="Up to 2,500 events, gzip welcome. The answer is a 200 with one verdict an "
+        "event, in their order: those that are OK are stored, whatever became of the others. "
+        "One event sent alone and refused is a 400. An event is addressed by its browser id, or "
+        "by an identifier of one of the client's identity rules.",
+    ),
+    list=Operation(
+        id="listEvents",
+        answer=EventList,
+        answers=examples.EVENT_PAGE,
+        errors=(400, 404),
+        filters=filters.EventFilter,
+        parameters=CURSOR_PARAMETERS,
+    ),
+    retrieve=Operation(id="readEvent", answer=EventDocument, answers=examples.EVENT, errors=(404,)),
+)
 class EventViewSet(ServerViewSet):
     """Events of a client: sent in batches, read one by one or as a list."""
 

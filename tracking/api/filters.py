@@ -16,16 +16,26 @@ M = TypeVar("M", bound=Model)
 class EventFilter(django_filters.FilterSet):
     """By type, channel, pointOfSale, refs, messageId, and by time: since, until."""
 
-    type = django_filters.CharFilter()
-    channel = django_filters.CharFilter(method="by_channel")
-    pointOfSale = django_filters.CharFilter(field_name="point_of_sale__name")
-    guestRef = django_filters.UUIDFilter(method="by_guest")
-    browserRef = django_filters.UUIDFilter(method="by_browser")
-    sessionRef = django_filters.UUIDFilter(field_name="session__ref")
-    flowRef = django_filters.UUIDFilter(field_name="flow_ref")
-    messageId = django_filters.CharFilter(field_name="message_id")
-    since = django_filters.IsoDateTimeFilter(field_name="occurred_at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="occurred_at", lookup_expr="lt")
+    type = django_filters.CharFilter(help_text="A type, as it was sent: VIEW, TRACKING.")
+    channel = django_filters.CharFilter(method="by_channel", help_text="A channel code.")
+    pointOfSale = django_filters.CharFilter(field_name="point_of_sale__name", help_text="By name.")
+    guestRef = django_filters.UUIDFilter(
+        method="by_guest", help_text="Of the guest, or of anybody merged into it."
+    )
+    browserRef = django_filters.UUIDFilter(method="by_browser", help_text="A browser id.")
+    sessionRef = django_filters.UUIDFilter(field_name="session__ref", help_text="Of the visit.")
+    flowRef = django_filters.UUIDFilter(
+        field_name="flow_ref", help_text="TRACKING events of this flow."
+    )
+    messageId = django_filters.CharFilter(
+        field_name="message_id", help_text="The sender's own name of the event."
+    )
+    since = django_filters.IsoDateTimeFilter(
+        field_name="occurred_at", lookup_expr="gte", help_text="Happened at this time or later."
+    )
+    until = django_filters.IsoDateTimeFilter(
+        field_name="occurred_at", lookup_expr="lt", help_text="Happened before this time."
+    )
 
     class Meta:
         model = Event
@@ -44,13 +54,21 @@ class EventFilter(django_filters.FilterSet):
 class SessionFilter(django_filters.FilterSet):
     """status, channel, pointOfSale, guestRef, browserRef, since, until (by start)."""
 
-    status = django_filters.ChoiceFilter(choices=Session.Status.choices)
-    channel = django_filters.CharFilter(method="by_channel")
-    pointOfSale = django_filters.CharFilter(field_name="point_of_sale__name")
-    guestRef = django_filters.UUIDFilter(method="by_guest")
-    browserRef = django_filters.UUIDFilter(method="by_browser")
-    since = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="lt")
+    status = django_filters.ChoiceFilter(
+        choices=Session.Status.choices, help_text="OPEN until the visit was idle for too long."
+    )
+    channel = django_filters.CharFilter(method="by_channel", help_text="A channel code.")
+    pointOfSale = django_filters.CharFilter(field_name="point_of_sale__name", help_text="By name.")
+    guestRef = django_filters.UUIDFilter(
+        method="by_guest", help_text="Of the guest, or of anybody merged into it."
+    )
+    browserRef = django_filters.UUIDFilter(method="by_browser", help_text="A browser id.")
+    since = django_filters.IsoDateTimeFilter(
+        field_name="started_at", lookup_expr="gte", help_text="Started at this time or later."
+    )
+    until = django_filters.IsoDateTimeFilter(
+        field_name="started_at", lookup_expr="lt", help_text="Started before this time."
+    )
 
     class Meta:
         model = Session
@@ -69,11 +87,17 @@ class SessionFilter(django_filters.FilterSet):
 class GuestFilter(django_filters.FilterSet):
     """email, names, phoneNumber, guestType, and identifiers.provider + identifiers.id."""
 
-    email = django_filters.CharFilter(lookup_expr="iexact")
-    firstName = django_filters.CharFilter(field_name="first_name", lookup_expr="iexact")
-    lastName = django_filters.CharFilter(field_name="last_name", lookup_expr="iexact")
-    phoneNumber = django_filters.CharFilter(field_name="phone")
-    guestType = django_filters.CharFilter(field_name="type", lookup_expr="iexact")
+    email = django_filters.CharFilter(lookup_expr="iexact", help_text="In any case.")
+    firstName = django_filters.CharFilter(
+        field_name="first_name", lookup_expr="iexact", help_text="In any case."
+    )
+    lastName = django_filters.CharFilter(
+        field_name="last_name", lookup_expr="iexact", help_text="In any case."
+    )
+    phoneNumber = django_filters.CharFilter(field_name="phone", help_text="As it was given.")
+    guestType = django_filters.CharFilter(
+        field_name="type", lookup_expr="iexact", help_text="visitor or customer."
+    )
 
     class Meta:
         model = Guest

@@ -1,19 +1,23 @@
 """`/v2.1/guests`: profiles and their history, read and written by servers."""
 
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from django.http import HttpResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from msgspec import Meta
 from rest_framework.request import Request
 
 from tracking import conf, profiles, retention, timeline
-from tracking.api import filters
+from tracking.api import examples, filters
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, json_response, read_body, read_document
+from tracking.api.documents import GuestDocument, GuestList, Timeline
 from tracking.api.events import ServerViewSet, uuid_or_404
-from tracking.api.pagination import MAX_PAGE, offset_links, offset_window
+from tracking.api.pagination import MAX_PAGE, OFFSET_PARAMETERS, offset_links, offset_window
+from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
 from tracking.models import Guest, Identifier
 from tracking.types import BROWSER, StatedIdentifier
@@ -40,12 +44,12 @@ _FIELDS = {
 class GuestBody(msgspec.Struct, kw_only=True):
     """A guest's profile as a server writes it. What is not given stays as it is."""
 
-    guestType: str | None = None
+    guestType: Annotated[str | None, Meta(examples=["customer"])] = None
     title: str | None = None
     firstName: str | None = None
     lastName: str | None = None
     gender: str | None = None
-    dateOfBirth: str | None = None
+    dateOfBirth: Annotated[str | None, Meta(examples=["1815-12-10"])] = None
     email: str | None = None
     phoneNumbers: list[str] | None = None
     nationality: str | None = None
@@ -56,9 +60,62 @@ class GuestBody(msgspec.Struct, kw_only=True):
     country: str | None = None
     street: list[str] | None = None
     identifiers: list[sitecore.IdentifierBody] | None = None
-    attributes: dict[str, Any] | None = None
+    attributes: Annotated[
+        dict[str, Any] | None, Meta(description="Read in conditions: `guest.attributes.<path>`.")
+    ] = None
 
 
+@documented(
+    "Guests",
+    parameters=[Parameter(name="ref", location="path", description="Of the guest.", type=UUID)],
+    list=Operation(
+        id="listGuests",
+        answer=GuestList,
+        errors=(400,),
+        filters=filters.GuestFilter,
+        parameters=[
+            Parameter(name="identifiers.provider", description="With identifiers.id: who has it."),
+            Parameter(name="identifiers.id", description="The number in that numbering."),
+            *OFFSET_PARAMETERS,
+        ],
+        description="Guests that were merged into others are not listed.",
+    ),
+    create=Operation(
+        id="createGuest",
+        request=GuestBody,
+        answer=GuestDocument,
+        status=201,
+        examples=examples.GUEST,
+        description="`guestType` is needed.",
+    ),
+    retrieve=Operation(id="readGuest", answer=GuestDocument, errors=(404,)),
+    update=Operation(
+        id="replaceGuest",
+        request=GuestBody,
+        answer=GuestDocument,
+        errors=(404,),
+        examples=examples.GUEST,
+        description="Identifiers and attributes are added to those that are there.",
+    ),
+    partial_update=Operation(
+        id="changeGuest",
+        request=GuestBody,
+        answer=GuestDocument,
+        errors=(404,),
+        examples=examples.GUEST,
+        description="Identifiers and attributes are added to those that are there.",
+    ),
+    destroy=Operation(id="deleteGuest", status=204, errors=(404,)),
+    timeline=Operation(
+        id="readTimeline",
+        answer=Timeline,
+        errors=(400, 404),
+        parameters=[
+            OFFSET_PARAMETERS[0],
+            Parameter(name="before", type=UUID, description="Only what came before this event."),
+        ],
+    ),
+)
 class GuestViewSet(ServerViewSet):
     """Guests of a client."""
 

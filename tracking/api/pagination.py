@@ -8,8 +8,19 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
 from tracking.api.base import ApiError
+from tracking.api.schema import Parameter
 
 MAX_PAGE = 100
+
+_LIMIT = f"Rows of a page; {MAX_PAGE} at most."
+CURSOR_PARAMETERS = (
+    Parameter(name="limit", type=int, description=f"{_LIMIT} 25 unless given."),
+    Parameter(name="cursor", description="Where the page starts: as `next` and `previous` say."),
+)
+OFFSET_PARAMETERS = (
+    Parameter(name="limit", type=int, description=f"{_LIMIT} 10 unless given."),
+    Parameter(name="offset", type=int, description="Rows to pass over."),
+)
 
 
 class NewestFirst(CursorPagination):

@@ -1,6 +1,7 @@
 """`/v2/sessions`: visits, for servers."""
 
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpResponse
 from django.urls import path
@@ -9,13 +10,27 @@ from rest_framework.request import Request
 from tracking.api import filters
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, json_response
+from tracking.api.documents import SessionDocument, SessionList
 from tracking.api.events import ServerViewSet, uuid_or_404
-from tracking.api.pagination import NewestFirst
+from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
+from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
 from tracking.models import Session
 from tracking.types import ClientConfig
 
 
+@documented(
+    "Sessions",
+    parameters=[Parameter(name="ref", location="path", description="Of the session.", type=UUID)],
+    list=Operation(
+        id="listSessions",
+        answer=SessionList,
+        errors=(400, 404),
+        filters=filters.SessionFilter,
+        parameters=CURSOR_PARAMETERS,
+    ),
+    retrieve=Operation(id="readSession", answer=SessionDocument, errors=(404,)),
+)
 class SessionViewSet(ServerViewSet):
     """Visit sessions of a client."""
 

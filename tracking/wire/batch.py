@@ -8,9 +8,10 @@ beside it; the names of the REST API (`messageId`, `browserId`, `pointOfSale`,
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from tracking import conf, uuid7
 from tracking.types import ClientConfig, Entry, Message, Refused
@@ -31,16 +32,25 @@ _NAMES = {
 
 
 class BatchEventBody(sitecore.EventBody, kw_only=True):
-    """An event of a batch: named by `message_id`, happened at `occurred_at`."""
+    """
+    An event of a batch: named by `message_id`, happened at `occurred_at`.
 
-    message_id: str | None = None
-    occurred_at: str | None = None
+    `messageId`, `browserId`, `pointOfSale` and `occurredAt` are read too.
+    """
+
+    message_id: Annotated[
+        str | None,
+        Meta(description="Yours, 1 to 100 characters: sent again under it, an event counts once."),
+    ] = None
+    occurred_at: Annotated[
+        str | None, Meta(description="An ISO 8601 time; the time of receipt unless given.")
+    ] = None
 
 
 class BatchBody(msgspec.Struct, kw_only=True):
     """Several events in one request."""
 
-    events: list[msgspec.Raw]
+    events: Annotated[list[BatchEventBody], Meta(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)

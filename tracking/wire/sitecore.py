@@ -7,9 +7,10 @@ with `parse`.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from tracking import conf, uuid7
 from tracking.types import Entry, Message, Refused, StatedIdentifier
@@ -40,10 +41,10 @@ IDENTITY_TYPE = "IDENTITY"
 class IdentifierBody(msgspec.Struct, kw_only=True):
     """One identifier of a guest: whose numbering, and the number."""
 
-    provider: str
-    id: str | int
-    expiry_date: str | None = None
-    expiryDate: str | None = None
+    provider: Annotated[str, Meta(examples=["EMAIL"])]
+    id: Annotated[str | int, Meta(examples=["ada@example.com"])]
+    expiry_date: Annotated[str | None, Meta(description="An ISO 8601 time.")] = None
+    expiryDate: Annotated[str | None, Meta(description="The same, as servers write it.")] = None
 
 
 class EventBody(msgspec.Struct, kw_only=True):
@@ -53,17 +54,46 @@ class EventBody(msgspec.Struct, kw_only=True):
     Only `type` is needed; `browser_id` comes from browser create.
     """
 
-    type: str
-    browser_id: str | None = None
-    client_key: str | None = None
-    channel: str | None = None
-    pos: str | None = None
-    language: str | None = None
-    currency: str | None = None
-    page: str | None = None
+    type: Annotated[
+        str,
+        Meta(
+            description="VIEW, IDENTITY, SEARCH, CLICK, FORM, ADD, CONFIRM, CHECKOUT, CLEAR_CART, "
+            "FORCE_CLOSE, or a type of your own. TRACKING is the server's alone.",
+            examples=["VIEW"],
+        ),
+    ]
+    browser_id: Annotated[str | None, Meta(description="From browser create.")] = None
+    client_key: Annotated[
+        str | None, Meta(description="Who sends; may stand in the query instead.")
+    ] = None
+    channel: Annotated[
+        str | None, Meta(description="A channel code; WEB unless given.", examples=["WEB"])
+    ] = None
+    pos: Annotated[
+        str | None,
+        Meta(
+            description="The point of sale, by its name. An unknown one takes the client's "
+            "default, with a warning.",
+            examples=["myretailsite/ireland"],
+        ),
+    ] = None
+    language: Annotated[str | None, Meta(description="ISO 639-1.", examples=["EN"])] = None
+    currency: Annotated[str | None, Meta(description="ISO 4217.", examples=["EUR"])] = None
+    page: Annotated[
+        str | None, Meta(description="Path, name or address.", examples=["/shoes/running"])
+    ] = None
     requested_at: str | None = None
-    ext: dict[str, Any] | None = None
-    identifiers: list[IdentifierBody] | None = None
+    ext: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="Attributes of your own, 50 at most. Those of an IDENTITY event become "
+            "the guest's.",
+        ),
+    ] = None
+    identifiers: Annotated[
+        list[IdentifierBody] | None,
+        Meta(description="Who it is. Those of an identity rule's provider join guests."),
+    ] = None
     email: str | None = None
     referrer: str | None = None
 

@@ -5,7 +5,9 @@ Served to raw HTTP clients and to the Engage SDK; each answers in the shape
 and with the statuses that those clients were built against.
 """
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 from django.http import HttpResponse
@@ -14,6 +16,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 
 from tracking import conf, guests, inbox, uuid7
+from tracking.api import examples
 from tracking.api.base import (
     ApiError,
     JsonpViewSet,
@@ -23,6 +26,7 @@ from tracking.api.base import (
     read_body,
     read_json,
 )
+from tracking.api.schema import Operation, Parameter, documented
 from tracking.wire import common, sitecore, text
 
 VERSION = "1.2"
@@ -36,7 +40,7 @@ _KEPT_HEADERS = {
 class Created(msgspec.Struct, kw_only=True):
     """A browser id (`ref`) and the guest behind it (`customer_ref`)."""
 
-    status: str = "OK"
+    status: Literal["OK"] = "OK"
     version: str = VERSION
     client_key: str
     ref: str
@@ -50,7 +54,7 @@ class Customer(msgspec.Struct, kw_only=True):
 class Shown(msgspec.Struct, kw_only=True):
     """The guest that a browser belongs to now."""
 
-    status: str = "OK"
+    status: Literal["OK"] = "OK"
     version: str = VERSION
     client_key: str
     ref: str
@@ -60,7 +64,7 @@ class Shown(msgspec.Struct, kw_only=True):
 class Accepted(msgspec.Struct, kw_only=True):
     """The event is stored under `ref`."""
 
-    status: str = "OK"
+    status: Literal["OK"] = "OK"
     version: str = VERSION
     client_key: str
     ref: str
@@ -69,13 +73,40 @@ class Accepted(msgspec.Struct, kw_only=True):
 class NotFound(msgspec.Struct, kw_only=True):
     """The browser id is not known; nothing was stored. Clients then create a new one."""
 
-    status: str = "NOT_FOUND"
+    status: Literal["NOT_FOUND"] = "NOT_FOUND"
     version: str = VERSION
     client_key: str
     error_msg: str = "Invalid browser id/ref specified"
     moreInfo: str = "unknown_browser"
 
 
+_CLIENT_KEY = Parameter(
+    name="client_key",
+    description="The client's public key.",
+    example=examples.CLIENT_KEY,
+)
+
+
+@documented(
+    "Stream API",
+    parameters=[
+        Parameter(
+            name="browser_id",
+            location="path",
+            description="From browser create.",
+            type=UUID,
+            example=examples.BROWSER_ID,
+        ),
+        replace(_CLIENT_KEY, required=True),
+    ],
+    create=Operation(
+        id="createBrowser",
+        answer=Created,
+        errors=(400,),
+        description="Keep `ref`: it is the browser id that events and calls are sent with.",
+    ),
+    show=Operation(id="showBrowser", answer=Shown, errors=(400, 404)),
+)
 class BrowserViewSet(JsonpViewSet):
     """Browser ids: given out, and asked for the guest behind them."""
 
@@ -109,6 +140,41 @@ class BrowserViewSet(JsonpViewSet):
         )
 
 
+@documented(
+    "Stream API",
+    parameters=[
+        replace(_CLIENT_KEY, description="The client's public key, where the event has none."),
+        Parameter(name="siteId", description="Names the point of sale, where the event does not."),
+        Parameter(
+            name="Idempotency-Key",
+            location="header",
+            description="Sent again under the same key, an event counts once.",
+        ),
+    ],
+    create=Operation(
+        id="sendEvent",
+        request=sitecore.EventBody,
+        answer=(Accepted, NotFound),
+        examples=examples.EVENTS,
+        answers=examples.ACCEPTED,
+    ),
+    create_by_get=Operation(
+        id="sendEventByGet",
+        answer=(Accepted, NotFound),
+        answers=examples.ACCEPTED,
+        errors=(400, 414),
+        parameters=[
+            Parameter(
+                name="message",
+                description="The event as JSON, 32 KiB at most.",
+                type=sitecore.EventBody,
+                is_json=True,
+                required=True,
+                example=examples.VIEW,
+            )
+        ],
+    ),
+)
 class EventViewSet(JsonpViewSet):
     """Events, one a request."""
 
