@@ -310,6 +310,18 @@ def celery_worker(
 
 
 @pytest.fixture
+def follow_inbox(
+    _started: Callable[..., services.Service], _log_paths: Iterator[Path]
+) -> Callable[..., services.Service]:
+    """Start real `process_inbox --follow` commands on a database url."""
+
+    def start(**options: Any) -> services.Service:
+        return _started(services.start_follower(log=next(_log_paths), **options))
+
+    return start
+
+
+@pytest.fixture
 def http_server(
     _started: Callable[..., services.Service], _log_paths: Iterator[Path]
 ) -> StartServer:

@@ -387,6 +387,17 @@ def start_celery_worker(
     return service.wait_ready(lambda: " ready." in service.output())
 
 
+def start_follower(*, database_url: str, log: Path) -> Service:
+    """Start `manage.py process_inbox --follow`, the worker of a site without Celery."""
+    service = Service(
+        "process_inbox",
+        [sys.executable, "-m", "django", "process_inbox", "--follow"],
+        log=log,
+        env=site_environment(database_url=database_url),
+    )
+    return service.wait_ready(lambda: "Following the inbox" in service.output())
+
+
 def start_http_server(
     *,
     database_url: str,

@@ -1,0 +1,198 @@
+"""Real processes: a web server accepts, a Celery worker on a real Redis drains, and parts die."""
+
+import json
+import statistics
+import threading
+import time
+import urllib.request
+from typing import Any
+
+import pytest
+from celery import Celery
+from django.db import connections
+
+from tests.api import Api
+from tests.conftest import Database, StartServer, StartWorker
+from tests.services import Service, wait_until
+from tracking.models import Event, InboxEntry, QuarantinedMessage, WalkNote
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+# A prefork child alone in its pool: what kills the walk kills one process, and is replaced.
+WORKER = ("--concurrency", "1", "--pool", "prefork")
+HOSTILE = {"DJANGO_SETTINGS_MODULE": "tests.hostile"}
+
+
+def post(server: Service, path: str, body: Any) -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"{server.url}{path}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as response:
+        answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+def event(api: Api, browser: str, **attributes: Any) -> dict[str, Any]:
+    return {"type": "VIEW", "browser_id": browser, "client_key": api.client_key} | attributes
+
+
+def test_worker__on_a_real_broker__drains_what_a_real_server_accepted(
+    on_postgres: Database,
+    api: Api,
+    redis_url: str,
+    http_server: StartServer,
+    celery_worker: StartWorker,
+) -> None:
+    browser = api.create_browser()["ref"]
+    celery_worker(database_url=on_postgres.url, broker_url=redis_url, args=WORKER)
+    server = http_server(database_url=on_postgres.url, broker_url=redis_url)
+
+    refs = {
+        post(server, "/v1.2/events", event(api, browser, page=f"p{n}"))["ref"] for n in range(200)
+    }
+
+    wait_until(lambda: Event.objects.count() == 200, what="200 events")
+    assert {str(ref) for ref in Event.objects.values_list("ref", flat=True)} == refs
+    assert InboxEntry.objects.count() == 0
+
+
+def test_worker__killed_in_mid_batch__loses_and_doubles_nothing(
+    on_postgres: Database, api: Api, redis_url: str, celery_worker: StartWorker, settings: Any
+) -> None:
+    settings.TRACKING = {"DISPATCH": "worker", "CLIENT_CACHE_SECONDS": 0}
+    browser = api.create_browser()["ref"]
+    for n in range(50):
+        api.send("HANG" if n == 25 else "VIEW", browser, page=f"p{n}")
+    hanging = celery_worker(
+        database_url=on_postgres.url, broker_url=redis_url, args=("--pool", "solo"), env=HOSTILE
+    )
+    send_wake_up(redis_url)
+    hanging.wait_for_output("hanging in mid-batch")
+
+    hanging.kill()
+    celery_worker(database_url=on_postgres.url, broker_url=redis_url, args=WORKER)
+    send_wake_up(redis_url)
+
+    wait_until(lambda: not InboxEntry.objects.exists(), what="an empty inbox")
+    assert Event.objects.count() == 50
+    assert QuarantinedMessage.objects.count() == 0
+
+
+def test_message__that_kills_its_worker__is_set_aside_after_the_third_time(
+    on_postgres: Database, api: Api, redis_url: str, celery_worker: StartWorker, settings: Any
+) -> None:
+    settings.TRACKING = {"DISPATCH": "worker", "CLIENT_CACHE_SECONDS": 0}
+    browser = api.create_browser()["ref"]
+    for n in range(9):
+        api.send("DIE" if n == 4 else "VIEW", browser, page=f"p{n}")
+    deaths = 0
+
+    def drained_or_rung_again() -> bool:
+        nonlocal deaths
+        if not InboxEntry.objects.exists():
+            return True
+        worker = celery_worker(
+            database_url=on_postgres.url, broker_url=redis_url, args=("--pool", "solo"), env=HOSTILE
+        )
+        send_wake_up(redis_url)
+        wait_until(
+            lambda: not worker.running or not InboxEntry.objects.exists(),
+            what="a death or an empty inbox",
+        )
+        deaths += not worker.running
+        return False
+
+    wait_until(drained_or_rung_again, timeout=120, what="an empty inbox")
+
+    held = QuarantinedMessage.objects.get()
+    assert (held.code, held.type) == ("killed_worker", "DIE")
+    assert deaths == 3
+    assert Event.objects.count() == 8
+    assert not WalkNote.objects.exists()
+
+
+@pytest.mark.parametrize("fault", ["stopped", "frozen"])
+def test_door__with_the_broker_gone__answers_at_once(
+    on_postgres: Database, api: Api, private_redis: Service, http_server: StartServer, fault: str
+) -> None:
+    browser = api.create_browser()["ref"]
+    server = http_server(database_url=on_postgres.url, broker_url=private_redis.url)
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        assert post(server, "/v1.2/events", event(api, browser))["status"] == "OK"
+        return time.perf_counter() - started
+
+    before = statistics.median(seconds() for _ in range(20))
+    if fault == "stopped":
+        private_redis.kill()
+    else:
+        private_redis.pause()
+    try:
+        after = [seconds() for _ in range(20)]
+    finally:
+        if fault == "frozen":
+            private_redis.resume()
+
+    # A publish that waited for the broker would cost 600 ms and more.
+    assert max(after) < before + 0.5
+    assert InboxEntry.objects.count() + Event.objects.count() == 40
+
+
+def test_message_id__posted_from_fifty_connections__is_one_event(
+    on_postgres: Database,
+    api: Api,
+    redis_url: str,
+    http_server: StartServer,
+    celery_worker: StartWorker,
+) -> None:
+    browser = api.create_browser()["ref"]
+    server = http_server(database_url=on_postgres.url, broker_url=redis_url, threads=8)
+    for _ in range(2):
+        celery_worker(database_url=on_postgres.url, broker_url=redis_url, args=WORKER)
+    body = {"events": [{"type": "VIEW", "browserId": browser, "messageId": "one"}]}
+    answers: list[Any] = []
+
+    def send() -> None:
+        request = urllib.request.Request(
+            f"{server.url}/v2/events",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", "Authorization": api.basic},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answers.append((response.status, json.load(response)["accepted"]))
+
+    threads = [threading.Thread(target=send) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    connections.close_all()
+
+    wait_until(lambda: not InboxEntry.objects.exists(), what="an empty inbox")
+    assert answers == [(200, 1)] * 50
+    assert Event.objects.count() == 1
+
+
+def test_follow_command__without_celery__drains_and_stops_politely(
+    on_sqlite: Database, api: Api, settings: Any, follow_inbox: Any
+) -> None:
+    settings.TRACKING = {"DISPATCH": "worker", "CLIENT_CACHE_SECONDS": 0}
+    browser = api.create_browser()["ref"]
+    follower: Service = follow_inbox(database_url=on_sqlite.url)
+
+    for n in range(20):
+        api.send("VIEW", browser, page=f"p{n}")
+
+    wait_until(lambda: Event.objects.count() == 20, what="20 events")
+    follower.stop()
+    assert "Stopped." in follower.output()
+
+
+def send_wake_up(broker_url: str) -> None:
+    """Ring for the workers, as the sweep does."""
+
+    with Celery(broker=broker_url) as app:
+        app.send_task("tracking.sweep_inbox", ignore_result=True)
