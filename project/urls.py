@@ -11,4 +11,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("tracking.urls")),
     path("", include("personalize.urls")),
+    path("", include("project.shop_urls")),
 ]

@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     *(["drf_spectacular_sidecar"] if HAS_OPENAPI_SIDECAR else []),
     "tracking",
     "personalize",
+    "project",
 ]
 
 MIDDLEWARE = [
@@ -45,6 +46,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tracking.middleware.BrowserMiddleware",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -99,4 +101,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 
 # Without a broker the request walks its own events, so the site works with nothing else running.
-TRACKING: dict[str, object] = {"DISPATCH": "celery" if CELERY_BROKER_URL else "inline"}
+TRACKING: dict[str, object] = {
+    "DISPATCH": "celery" if CELERY_BROKER_URL else "inline",
+    "CONSENT": "project.consent.given",
+}

@@ -1,0 +1,131 @@
+"""The shop's four live experiences and experiments, as bodies for the REST API."""
+
+from typing import Any
+
+from project.demo.api import Answer, Api
+
+HERO: dict[str, Any] = {
+    "name": "Hero banner",
+    "description": "Greets a known guest by name, and answers the campaign they came from.",
+    "tags": ["home"],
+    "variants": [
+        {
+            "name": "Greeting",
+            "content": {
+                "title": "{% if guest.firstName %}Welcome back, {{ guest.firstName }}"
+                "{% else %}Every run starts here{% endif %}",
+                "text": "{% if request.params.utm.campaign %}"
+                "You came for “{{ request.params.utm.campaign }}”: here it is."
+                "{% else %}New shoes, old roads.{% endif %}",
+                "action": "See running shoes",
+            },
+        }
+    ],
+}
+
+POPUP: dict[str, Any] = {
+    "name": "Running shoes popup 02",
+    "description": "Nudges a guest with something in the cart while they look at running shoes.",
+    "tags": ["product page"],
+    "pageTargeting": {"all": [{"field": "page", "operator": "contains", "value": "running-shoes"}]},
+    "audience": {"all": [{"event": "ADD", "at_least": 1, "within": "session"}]},
+    "variants": [
+        {
+            "name": "Ten percent",
+            "content": {
+                "title": "Still deciding, {{ guest.firstName | default: 'runner' }}?",
+                "text": "Ten percent off every pair of running shoes, today only.",
+                "code": "RUN10",
+                "discount": 10,
+            },
+        }
+    ],
+}
+
+#: Two with one name, as regions of an organisation would have them: the second gets `_2`.
+RECOMMENDER_FR: dict[str, Any] = {
+    "name": "Product Recommender",
+    "description": "For visitors who read French.",
+    "subtype": "EXPERIMENT",
+    "audience": {"all": [{"field": "request.language", "operator": "is", "value": "FR"}]},
+    "variants": [
+        {
+            "name": "Meilleures ventes",
+            "isControl": True,
+            "content": {
+                "title": "Les meilleures ventes",
+                "products": ["SHOE-SWIFT", "SHIRT-BREEZE", "BOTTLE-BROOK"],
+            },
+        },
+        {
+            "name": "Nouveautés",
+            "content": {
+                "title": "Les nouveautés",
+                "products": ["SHOE-RIDGE", "SHIRT-HARBOUR", "CAP-DUSK"],
+            },
+        },
+    ],
+}
+
+RECOMMENDER: dict[str, Any] = {
+    "name": "Product Recommender",
+    "description": "For everybody else: do newcomers sell better than bestsellers?",
+    "subtype": "EXPERIMENT",
+    "variants": [
+        {
+            "name": "Bestsellers",
+            "isControl": True,
+            "content": {
+                "title": "Runners also bought",
+                "products": ["SHOE-SWIFT", "SHIRT-BREEZE", "BOTTLE-BROOK"],
+            },
+        },
+        {
+            "name": "Newcomers",
+            "content": {
+                "title": "New on the shelf",
+                "products": ["SHOE-RIDGE", "SHIRT-HARBOUR", "CAP-DUSK"],
+            },
+        },
+    ],
+}
+
+#: friendlyId -> definition. The ids are those that the names give, in this order.
+ALL = {
+    "hero_banner": HERO,
+    "running_shoes_popup_02": POPUP,
+    "product_recommender": RECOMMENDER_FR,
+    "product_recommender_2": RECOMMENDER,
+}
+
+_COMPARED = ("pageTargeting", "audience")
+
+
+def put_live(api: Api, friendly_id: str, definition: dict[str, Any]) -> tuple[Answer, str]:
+    """Make the flow, or put it back as the demo needs it. Returns the answer, and what was done."""
+    body = {**definition, "status": "LIVE"}
+    found = api.read(f"/v2/flowDefinitions/{friendly_id}")
+    if found.status == 404:
+        return api.post("/v2/flowDefinitions", body, basic=True), "made"
+    if found.status == 200 and _is_as_defined(found.body, body):
+        return found, "there already"
+    if found.status == 200:
+        body["variants"] = [
+            {**variant, "ref": known["ref"]}
+            for variant, known in zip(body["variants"], found.body["variants"], strict=False)
+        ] or body["variants"]
+        return api.put(f"/v2/flowDefinitions/{friendly_id}", body), "put back"
+    return found, "not readable"
+
+
+def _is_as_defined(document: dict[str, Any], body: dict[str, Any]) -> bool:
+    contents = [variant["content"] for variant in document["variants"]]
+    return (
+        document["status"] == "LIVE"
+        and not document["archived"]
+        and not document["deleted"]
+        and document["traffic"]["allocation"] == 100
+        and document["channels"] == []
+        and contents == [variant["content"] for variant in body["variants"]]
+        and all(document[name] == body.get(name, {}) for name in _COMPARED)
+    )
