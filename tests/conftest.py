@@ -21,7 +21,8 @@ from typing import Any, Literal, Protocol
 import hypothesis
 import pytest
 import redis
-from django.db import connections
+from django.db import connections, router
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoDbBlocker
 
 from project.settings import env
@@ -348,3 +349,9 @@ def shop(db: None) -> Client:
 def api(shop: Client) -> Api:
     """The shop's doors, called over HTTP."""
     return Api()
+
+
+@pytest.fixture
+def count_queries() -> Callable[[], CaptureQueriesContext]:
+    """Count a block's queries on the test's own database: `with count_queries() as queries`."""
+    return lambda: CaptureQueriesContext(connections[router.db_for_write(Client)])

@@ -2,12 +2,15 @@
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 from factory.declarations import LazyFunction, SelfAttribute, Sequence, SubFactory, Trait
 from factory.django import DjangoModelFactory
 from factory.helpers import post_generation
 
+from personalize import flows
+from personalize.models import Flow, Variant
 from tracking.models import Client, Guest, Identifier, Key, PointOfSale
 from tracking.types import BROWSER
 
@@ -75,3 +78,24 @@ class BrowserFactory(DjangoModelFactory[Identifier]):
     guest = SubFactory(GuestFactory)
     birth_guest = SelfAttribute("guest")
     created_at = LazyFunction(timezone.now)
+
+
+class FlowFactory(DjangoModelFactory[Flow]):
+    """A draft experience with one variant. `live=True` publishes it and lets it run."""
+
+    class Meta:
+        model = Flow
+        skip_postgeneration_save = True
+
+    client = SubFactory(ClientFactory)
+    subtype = "EXPERIENCE"
+    name = Sequence(lambda n: f"Flow {n}")
+
+    @classmethod
+    def _create(cls, model_class: type[Flow], *args: Any, **values: Any) -> Flow:
+        live = values.pop("live", False)
+        variants = values.pop("variants", [{"name": "Only", "content": '{"shown": true}'}])
+        flow = flows.save(model_class(**values))
+        for position, variant in enumerate(variants):
+            Variant.objects.create(flow=flow, position=position, **variant)
+        return flows.transition(flow, "LIVE", now=timezone.now()) if live else flow

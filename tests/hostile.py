@@ -14,7 +14,7 @@ from datetime import datetime
 
 from django.apps import AppConfig
 
-from project.settings.base import *
+from project.settings.base import *  # noqa: F403
 from tracking.types import Identified, Sessionized
 
 
@@ -40,4 +40,4 @@ class Hostile(AppConfig):
         sessionization.sessionize = sessionize
 
 
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.hostile.Hostile"]
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.hostile.Hostile"]  # noqa: F405
