@@ -1,89 +1,87 @@
 """`/v2/flowDefinitions`: experiences and experiments, managed by servers."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from django.http import HttpResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from msgspec import Meta
 from rest_framework.request import Request
 
 from personalize import definitions, flows
+from personalize.api import condition_schema, examples
+from personalize.api.documents import (
+    Conditions,
+    ContentType,
+    FlowDefinition,
+    FlowDefinitionList,
+    FlowStatus,
+    FlowSubtype,
+    FlowType,
+    Schedule,
+    TrafficBody,
+)
 from personalize.models import Flow
 from tracking.api.authentication import ClientBasicAuthentication, IsClient, client_of
 from tracking.api.base import ApiError, DoorViewSet, json_response, read_body, read_document
+from tracking.api.schema import Operation, Parameter, documented
 
 _MAX_BYTES = 1024 * 1024
 
 
-class Schedule(msgspec.Struct, kw_only=True):
-    """When the flow runs; without an end it runs until it is paused or completed."""
-
-    type: Literal["simpleSchedule"] = "simpleSchedule"
-    startDate: datetime | None = None
-    endDate: datetime | None = None
-
-
-class TrafficSplit(msgspec.Struct, kw_only=True):
-    """A variant's share of the traffic; shares are relative to each other."""
-
-    ref: UUID
-    split: float
-
-
-class TrafficBody(msgspec.Struct, kw_only=True):
-    """`allocation`: the share of qualifying guests let in, 0 to 100."""
-
-    type: Literal["simpleTraffic"] = "simpleTraffic"
-    weightingAlgorithm: Literal["USER_DEFINED"] = "USER_DEFINED"
-    allocation: float = 100.0
-    splits: list[TrafficSplit] = []
-
-
 class VariantBody(msgspec.Struct, kw_only=True):
-    """
-    What a flow shows.
-
-    `content` is the answer itself, a JSON object whose texts may hold Liquid;
-    with `contentType` text/html it is a text. `weight` is its share of the
-    traffic; `ref` keeps a variant when a definition is replaced.
-    """
+    """What a flow shows."""
 
     name: str
-    content: dict[str, Any] | str = {}
-    contentType: Literal["application/json", "text/html"] = "application/json"
-    isControl: bool = False
-    weight: float = 1.0
-    ref: UUID | None = None
+    content: Annotated[
+        dict[str, Any] | str,
+        Meta(
+            description="The answer itself: a JSON object whose texts may hold Liquid, such as "
+            "`{{ guest.firstName }}`; with `contentType` text/html it is a text.",
+            examples=[{"title": "Hello {{ guest.firstName }}"}],
+        ),
+    ] = {}
+    contentType: ContentType = "application/json"
+    isControl: Annotated[
+        bool, Meta(description="Whether the others are compared with it; one at most.")
+    ] = False
+    weight: Annotated[
+        float, Meta(description="Its share of the traffic, relative to the others.")
+    ] = 1.0
+    ref: Annotated[UUID | None, Meta(description="Keeps a variant when its flow is replaced.")] = (
+        None
+    )
 
 
 class FlowDefinitionBody(msgspec.Struct, kw_only=True):
-    """
-    A flow. The smallest one that runs at once: a name, one variant, and `status` LIVE.
+    """A flow. The smallest one that runs at once: a name, one variant, and `status` LIVE."""
 
-    `pageTargeting` and `audience` are condition trees: `{"all": [...]}`,
-    `{"any": [...]}`, `{"not": {...}}` over leaves `{"field", "operator",
-    "value"}` and `{"event": "ADD", "at_least": 1}` (did it in this session).
-    Fields: `request.params.<path>`, `request.channel`, `request.language`,
-    `request.device`, `page`, `guest.type`, `guest.email`, `guest.country`,
-    `guest.attributes.<path>`, `session.views`, `session.entryPage`,
-    `session.utm.<name>`, `session.isNew`, and their like.
-    """
-
-    name: str
-    subtype: Literal["EXPERIENCE", "EXPERIMENT"] = "EXPERIENCE"
-    type: Literal["INTERACTIVE_API_FLOW", "INTERACTIVE_WEB_FLOW"] = "INTERACTIVE_API_FLOW"
-    friendlyId: str | None = None
+    name: Annotated[str, Meta(examples=["Hero banner"])]
+    subtype: FlowSubtype = "EXPERIENCE"
+    type: FlowType = "INTERACTIVE_API_FLOW"
+    friendlyId: Annotated[
+        str | None,
+        Meta(
+            description="Made from the name unless given; fixed once the flow was published.",
+            examples=["hero_banner"],
+        ),
+    ] = None
     description: str = ""
     tags: list[str] = []
-    status: Literal["DRAFT", "SCHEDULED", "LIVE", "PAUSED", "COMPLETED"] | None = None
+    status: Annotated[
+        FlowStatus | None, Meta(description="As it is unless given; DRAFT for a new flow.")
+    ] = None
     archived: bool = False
-    channels: list[str] = []
+    channels: Annotated[
+        list[str],
+        Meta(description="Those it answers on; all unless given.", examples=[["WEB"]]),
+    ] = []
     schedule: Schedule | None = None
-    pageTargeting: dict[str, Any] = {}
-    audience: dict[str, Any] = {}
+    pageTargeting: Annotated[Conditions, Meta(description="On which pages; {} is on all.")] = {}
+    audience: Annotated[Conditions, Meta(description="For whom; {} is for everybody.")] = {}
     traffic: TrafficBody | None = None
     variants: list[VariantBody] = []
 
@@ -91,9 +89,60 @@ class FlowDefinitionBody(msgspec.Struct, kw_only=True):
 class StatusBody(msgspec.Struct, kw_only=True):
     """The status that the flow is to have."""
 
-    status: Literal["DRAFT", "SCHEDULED", "LIVE", "PAUSED", "COMPLETED"]
+    status: FlowStatus
 
 
+@documented(
+    "Flow definitions",
+    parameters=[
+        Parameter(
+            name="ref",
+            location="path",
+            description="The flow's ref, or its friendlyId.",
+            example="hero_banner",
+        )
+    ],
+    schemas=condition_schema.schemas,
+    list=Operation(
+        id="listFlowDefinitions",
+        answer=FlowDefinitionList,
+        errors=(400,),
+        parameters=[
+            Parameter(name="status", description="Flows of this status.", type=FlowStatus),
+            Parameter(name="subtype", description="Flows of this kind.", type=FlowSubtype),
+            Parameter(name="friendlyId", description="The flow of this id."),
+            Parameter(name="deleted", description="true: deleted ones too.", type=Literal["true"]),
+            Parameter(name="offset", description="Rows to pass over.", type=int),
+            Parameter(name="limit", description="Rows of a page: 25, 100 at most.", type=int),
+        ],
+    ),
+    create=Operation(
+        id="createFlowDefinition",
+        request=FlowDefinitionBody,
+        answer=FlowDefinition,
+        status=201,
+        examples=examples.FLOWS,
+        description=condition_schema.fields_as_markdown,
+    ),
+    retrieve=Operation(id="readFlowDefinition", answer=FlowDefinition, errors=(404,)),
+    update=Operation(
+        id="replaceFlowDefinition",
+        request=FlowDefinitionBody,
+        answer=FlowDefinition,
+        errors=(404,),
+        examples=examples.FLOWS,
+        description="What is not given takes its default. Variants keep their `ref` where it is "
+        "given; others are new.",
+    ),
+    status=Operation(
+        id="changeFlowStatus",
+        request=StatusBody,
+        answer=FlowDefinition,
+        errors=(404,),
+        examples=examples.STATUSES,
+    ),
+    destroy=Operation(id="deleteFlowDefinition", status=204, errors=(404,)),
+)
 class FlowDefinitionViewSet(DoorViewSet):
     """Flow definitions of a client."""
 

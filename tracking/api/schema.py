@@ -348,16 +348,27 @@ if HAS_OPENAPI:
             if not isinstance(schema, dict):
                 return schema
             written = {
-                name: _each(value, self._written) if name == "properties" else self._written(value)
+                name: _each(value, self._property) if name == "properties" else self._written(value)
                 for name, value in schema.items()
                 if name not in _KEPT
             } | {name: schema[name] for name in _KEPT if name in schema}
             if written.get("default", "") is None or written.get("title", "") is None:
                 # No value is what an absent one means anyway; a component has its name.
                 written = {name: value for name, value in written.items() if value is not None}
+            if written.get("required") == []:
+                del written["required"]
             if "enum" in written:
                 return self._enum(written)
             return written if self.is_json_schema else _as_of_3_0(written)
+
+        def _property(self, schema: Any) -> Any:
+            written = self._written(schema)
+            if "enum" in written:
+                # Wrapped, for a host's own schema: drf-spectacular makes a component of every
+                # bare one, under a name that ours and the host's would quarrel about.
+                inner = {name: written.pop(name) for name in ("type", "enum")}
+                return {"allOf": [inner], **written}
+            return written
 
         def _enum(self, schema: Schema) -> Schema:
             """Type a list of values; one with a title is a component of that name."""

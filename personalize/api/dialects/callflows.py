@@ -7,15 +7,17 @@ a message, for those clients take any other answer for a fault.
 
 import re
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from django.http import HttpResponse
 from django.urls import path
 from django.utils import timezone
+from msgspec import Meta
 from rest_framework.request import Request
 
 from personalize import conf, execution
+from personalize.api import examples
 from personalize.conditions import normalise_params
 from personalize.types import FlowRequest, Outcome, Reason
 from tracking.api.base import (
@@ -27,6 +29,7 @@ from tracking.api.base import (
     read_body,
     read_document,
 )
+from tracking.api.schema import Operation, Parameter, documented
 
 NOTHING = {"message": "No flow executed"}
 FAILED = {"message": "Templating transformation failed"}
@@ -47,19 +50,66 @@ class CallFlows(msgspec.Struct, kw_only=True):
     The guest is named by exactly one of browserId, email and identifiers.
     """
 
-    clientKey: str | None = None
-    friendlyId: str | None = None
-    friendlyID: str | None = None
-    channel: str | None = None
-    language: str | None = None
-    currencyCode: str | None = None
-    pointOfSale: str | None = None
-    browserId: str | None = None
-    email: str | None = None
+    clientKey: Annotated[
+        str | None, Meta(description="Who calls; may stand in the query instead.")
+    ] = None
+    friendlyId: Annotated[
+        str | None,
+        Meta(
+            description="The flow's id; `prefix*` runs the first live flow, in the order of ids, "
+            "that passes its schedule, channel, pages, audience and allocation.",
+            examples=["hero_banner"],
+        ),
+    ] = None
+    friendlyID: Annotated[str | None, Meta(description="The same, in another spelling.")] = None
+    channel: Annotated[
+        str | None,
+        Meta(
+            description="WEB, MOBILE_WEB, MOBILE_APP and the like; WEB unless given.",
+            examples=["WEB"],
+        ),
+    ] = None
+    language: Annotated[str | None, Meta(description="ISO 639-1.", examples=["EN"])] = None
+    currencyCode: Annotated[str | None, Meta(description="ISO 4217.", examples=["EUR"])] = None
+    pointOfSale: Annotated[
+        str | None,
+        Meta(
+            description="One of the client's, by its name; its default unless given.",
+            examples=["myretailsite/ireland"],
+        ),
+    ] = None
+    browserId: Annotated[
+        str | None,
+        Meta(
+            description="From browser create. The best of the three: what the guest does next is "
+            "attributed to this visit.",
+        ),
+    ] = None
+    email: Annotated[
+        str | None, Meta(description="Of the guest.", examples=["ada@example.com"])
+    ] = None
     identifiers: CallIdentifier | None = None
-    params: dict[str, Any] | None = None
-    uri: str | None = None
-    guestRef: str | None = None
+    params: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="What else is known of this call, read in conditions as "
+            "`request.params.<path>`: the page, the utm parameters, anything of your own. "
+            '`{"utm": {"source": ...}}`, `utm.source` and `utm_source` are one.',
+            examples=[{"utm": {"source": "bing"}, "page": "/shoes"}],
+        ),
+    ] = None
+    uri: Annotated[
+        str | None, Meta(description="The page, where params has none.", examples=["/shoes"])
+    ] = None
+    guestRef: Annotated[
+        str | None, Meta(description="A hint; it never overrides the three above.")
+    ] = None
+
+
+class HtmlContent(msgspec.Struct, kw_only=True):
+    """Content that is a text."""
+
+    html: str
 
 
 class NothingExecuted(msgspec.Struct, kw_only=True):
@@ -68,6 +118,50 @@ class NothingExecuted(msgspec.Struct, kw_only=True):
     message: str
 
 
+_ANSWER = (dict[str, Any], HtmlContent, NothingExecuted)
+_ABOUT = (
+    "The run is recorded as a TRACKING event. When no flow ran, or its content could not be made, "
+    "the answer is a 200 with a `message` all the same. A guest who is not known is a new visitor: "
+    "the address that was looked up is not kept."
+)
+
+
+@documented(
+    "Flow execution",
+    parameters=[
+        Parameter(
+            name="clientKey",
+            description="The client's public key, where the call has none.",
+            example=examples.CLIENT_KEY,
+        ),
+        Parameter(name="siteId", description="Names the point of sale, where the call does not."),
+    ],
+    create=Operation(
+        id="callFlows",
+        request=CallFlows,
+        answer=_ANSWER,
+        examples=examples.CALLS,
+        answers=examples.ANSWERS,
+        description=_ABOUT,
+    ),
+    create_by_get=Operation(
+        id="callFlowsByGet",
+        answer=_ANSWER,
+        answers=examples.ANSWERS,
+        errors=(400, 414),
+        parameters=[
+            Parameter(
+                name="message",
+                description="The call as JSON.",
+                type=CallFlows,
+                is_json=True,
+                required=True,
+                example=examples.CALL,
+            )
+        ],
+        description=_ABOUT,
+    ),
+)
 class CallFlowsViewSet(JsonpViewSet):
     """Flow executions."""
 

@@ -1,0 +1,176 @@
+"""
+The condition language in the documentation's terms.
+
+Made from the registry when the schema is asked for, so that it has every field there is, those
+that a host registered included.
+"""
+
+from typing import Any, TypeAlias
+
+from personalize.conditions import (
+    MAX_DEPTH,
+    MAX_LEAVES,
+    OPERATORS,
+    Field,
+    default_registry,
+    operators_for,
+)
+
+Schema: TypeAlias = dict[str, Any]
+REFERENCE = "#/components/schemas/ConditionTree"
+
+_OPERANDS = {
+    "none": "no value",
+    "text": "a text",
+    "pattern": "a text in which `*` stands for anything",
+    "texts": "a list of texts",
+    "number": "a number",
+    "range": "two numbers in a list",
+    "datetime": "an ISO 8601 time",
+}
+
+_COUNT = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]}
+
+
+def schemas() -> dict[str, Schema]:
+    """Return the components that a condition is made of."""
+    condition = {"$ref": "#/components/schemas/Condition"}
+    conditions = {"type": "array", "items": condition}
+    return {
+        "ConditionTree": {
+            "description": "One condition or a group of them; `{}` holds for everybody. At most "
+            f"{MAX_LEAVES} conditions, in groups nested at most {MAX_DEPTH} deep.",
+            "type": "object",
+            "anyOf": [condition, {"type": "object", "maxProperties": 0}],
+        },
+        "Condition": {
+            "description": "A comparison, a did-event condition, or a group.",
+            "type": "object",
+            "anyOf": [
+                {"$ref": f"#/components/schemas/{name}"}
+                for name in (
+                    "AllCondition",
+                    "AnyCondition",
+                    "NotCondition",
+                    "Comparison",
+                    "DidEvent",
+                )
+            ],
+        },
+        "AllCondition": _object("Holds when all of them hold.", {"all": conditions}),
+        "AnyCondition": _object(
+            "Holds when one of them holds.", {"any": {**conditions, "minItems": 1}}
+        ),
+        "NotCondition": _object("Holds when the other does not.", {"not": condition}),
+        "Comparison": _object(
+            "A fact compared with a value. Of a fact that is not known it is false, except for "
+            "`is_missing`.",
+            {"field": _field(), "operator": _operator(), "value": {}},
+            required=["field", "operator"],
+        ),
+        "DidEvent": _did_event(),
+    }
+
+
+def fields_as_markdown() -> str:
+    """Return the fields as a table: name, meaning, and the operators that fit."""
+    rows = [
+        f"| `{_name(field)}` | {field.label}{_choices(field)} | {field.type} |"
+        for field in default_registry.fields()
+    ]
+    kinds = dict.fromkeys(field.type for field in default_registry.fields())
+    operators = [
+        f"| {kind} | {', '.join(f'`{name}`' for name in _operator_names(kind))} |"
+        for kind in kinds
+        if kind != "any"
+    ]
+    return "\n".join(
+        [
+            '`pageTargeting` and `audience` are conditions: `{"all": [...]}`, '
+            '`{"any": [...]}`, `{"not": ...}` over comparisons `{"field", '
+            '"operator", "value"}` and did-event conditions `{"event": "ADD", '
+            '"at_least": 1}` (in this session, and counting what was sent a moment ago).',
+            "",
+            "| Field | Meaning | Type |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "| Type | Operators |",
+            "|---|---|",
+            *operators,
+            "",
+            "A field of type any takes the operators of every type.",
+        ]
+    )
+
+
+def _did_event() -> Schema:
+    return _object(
+        "The guest did it in this session, as often as said; once or more unless said.",
+        {
+            "event": {
+                "type": "string",
+                "description": "The type of an event.",
+                "examples": ["ADD"],
+            },
+            "where": {
+                "type": "array",
+                "description": "What has to hold of the event's own data.",
+                "items": _object(
+                    "A property of the event, compared.",
+                    {
+                        "field": {"type": "string", "examples": ["product.type"]},
+                        "operator": _operator(),
+                        "value": {},
+                    },
+                    required=["field", "operator"],
+                ),
+            },
+            "at_least": _COUNT,
+            "at_most": _COUNT,
+            "within": {"type": "string", "enum": ["session"], "default": "session"},
+        },
+        required=["event"],
+    )
+
+
+def _field() -> Schema:
+    names = ", ".join(f"`{_name(field)}`" for field in default_registry.fields())
+    return {"type": "string", "description": f"One of {names}.", "examples": ["guest.country"]}
+
+
+def _operator() -> Schema:
+    needed = dict.fromkeys(
+        f"`{operator.name}` ({operator.type}: {_OPERANDS[operator.operand]})"
+        for operator in OPERATORS
+    )
+    return {
+        "type": "string",
+        "enum": list(dict.fromkeys(operator.name for operator in OPERATORS)),
+        "title": "ConditionOperator",
+        "description": f"Which values it compares, and what `value` it needs: {', '.join(needed)}.",
+    }
+
+
+def _object(
+    description: str, properties: dict[str, Schema], *, required: list[str] | None = None
+) -> Schema:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": list(properties) if required is None else required,
+        "additionalProperties": False,
+    }
+
+
+def _name(field: Field) -> str:
+    return f"{field.name}<path>" if field.is_prefix else field.name
+
+
+def _choices(field: Field) -> str:
+    return f" ({', '.join(field.choices)})" if field.choices else ""
+
+
+def _operator_names(kind: Any) -> list[str]:
+    return list(dict.fromkeys(operator.name for operator in operators_for(kind)))

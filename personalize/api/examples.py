@@ -1,0 +1,111 @@
+"""Requests and answers as they are sent: what the documentation shows."""
+
+from tracking.api.schema import Example
+
+CLIENT_KEY = "pqsPERS3lw12v5a9rrHPW1c4hET73GxQ"
+
+CALL = {
+    "clientKey": CLIENT_KEY,
+    "channel": "WEB",
+    "language": "EN",
+    "currencyCode": "EUR",
+    "pointOfSale": "myretailsite/ireland",
+    "browserId": "a38b230c-11eb-4cf9-8d5d-274e9f344925",
+    "friendlyId": "hero_banner",
+    "params": {"utm": {"campaign": "content_promotion", "source": "bing"}, "page": "/shoes"},
+}
+CALLS = {
+    "browser": Example(
+        summary="By browser id",
+        description="The best way: what the guest does next is attributed to this visit.",
+        value=CALL,
+    ),
+    "email": Example(
+        summary="By e-mail address",
+        value={"clientKey": CLIENT_KEY, "friendlyId": "hero_banner", "email": "ada@example.com"},
+    ),
+    "identifiers": Example(
+        summary="By an identifier",
+        value={
+            "clientKey": CLIENT_KEY,
+            "friendlyId": "hero_banner",
+            "identifiers": {
+                "provider": "ProfileSystem",
+                "id": "B7524AE6-CF1C-440F-B1A2-0C9D42F5CB41",
+            },
+        },
+    ),
+    "prefix": Example(
+        summary="The first flow that fits, of those whose id begins so",
+        value=CALL | {"friendlyId": "product_recommender*"},
+    ),
+}
+ANSWERS = {
+    "content": Example(
+        summary="A flow ran: the content of its variant", value={"title": "Hello Ada"}
+    ),
+    "html": Example(
+        summary="A flow ran: content that is not JSON", value={"html": "<h1>Hello Ada</h1>"}
+    ),
+    "nothing": Example(summary="No flow ran", value={"message": "No flow executed"}),
+    "failed": Example(
+        summary="A flow ran, and its content could not be made",
+        value={"message": "Templating transformation failed"},
+    ),
+}
+
+#: A name, a variant, LIVE: less does not run.
+SMALLEST_LIVE_FLOW = {
+    "name": "Hero banner",
+    "status": "LIVE",
+    "variants": [{"name": "Greeting", "content": {"title": "Hello {{ guest.firstName }}"}}],
+}
+TARGETED_FLOW = {
+    "name": "Running shoes popup",
+    "status": "LIVE",
+    "channels": ["WEB", "MOBILE_WEB"],
+    "schedule": {"startDate": "2026-01-10T00:00:00Z"},
+    "pageTargeting": {
+        "any": [
+            {"field": "page", "operator": "starts_with", "value": "/shoes"},
+            {"field": "request.params.category", "operator": "is", "value": "shoes"},
+        ]
+    },
+    "audience": {
+        "all": [
+            {"field": "guest.type", "operator": "is", "value": "customer"},
+            {
+                "field": "guest.attributes.loyalty.tier",
+                "operator": "is_one_of",
+                "value": ["gold", "silver"],
+            },
+            {"field": "session.views", "operator": "at_least", "value": 2},
+            {"not": {"event": "ADD", "at_least": 1, "within": "session"}},
+        ]
+    },
+    "variants": [
+        {
+            "name": "Offer",
+            "content": {"offer": "{{ request.params.category }} at half price"},
+        }
+    ],
+}
+EXPERIMENT = {
+    "name": "Button color",
+    "subtype": "EXPERIMENT",
+    "status": "LIVE",
+    "traffic": {"allocation": 50},
+    "variants": [
+        {"name": "Blue", "isControl": True, "weight": 50, "content": {"color": "blue"}},
+        {"name": "Green", "weight": 50, "content": {"color": "green"}},
+    ],
+}
+FLOWS = {
+    "smallest": Example(summary="The smallest live flow", value=SMALLEST_LIVE_FLOW),
+    "targeted": Example(summary="For some pages and some guests", value=TARGETED_FLOW),
+    "experiment": Example(summary="An experiment that half of the guests enter", value=EXPERIMENT),
+}
+STATUSES = {
+    "pause": Example(summary="Stop it for now", value={"status": "PAUSED"}),
+    "live": Example(summary="Let it run", value={"status": "LIVE"}),
+}
