@@ -10,7 +10,7 @@ Both pages are public; `SchemaView` and `DocsView` take `permission_classes` lik
 """
 
 import threading
-from importlib import metadata
+from importlib.metadata import distributions
 from typing import Any
 
 from django.urls import get_script_prefix, path
@@ -60,10 +60,7 @@ _patching = threading.Lock()
 
 def version() -> str:
     """Return the version of the installed distribution."""
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        return "0"
+    return next((found.version for found in distributions(name=DISTRIBUTION)), "0")
 
 
 def spectacular_settings() -> dict[str, Any]:

@@ -5,6 +5,7 @@ All that depends on the place is read from the environment, and nothing there is
 """
 
 import os
+from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -83,8 +84,12 @@ STATIC_URL = "static/"
 # Serving straight from the apps spares the demo a collectstatic step.
 WHITENOISE_USE_FINDERS = True
 
-if HAS_OPENAPI:
-    REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
+# Read by `manage.py spectacular` alone: the pages under /api/ bring settings of their own.
+SPECTACULAR_SETTINGS = {
+    "TITLE": "django-personalize",
+    "VERSION": next((d.version for d in distributions(name="django-personalize")), "0"),
+    "SERVE_INCLUDE_SCHEMA": False,
+}
 
 # Django shows its errors on the console only while debugging; a server's log needs them always.
 LOGGING = {
