@@ -12,14 +12,16 @@ from pathlib import Path
 
 from tracking import db
 
+# A pid alone may be another connection's by now; the epoch reads alike in every time zone.
+_CONNECTION = "pid || '@' || EXTRACT(EPOCH FROM backend_start)"
+
 
 def mark() -> str:
     """Name this worker so that another one can tell whether it lives."""
     if db.is_postgres():
         with db.cursor() as cursor:
             cursor.execute(
-                "SELECT pid || '@' || backend_start FROM pg_stat_activity "
-                "WHERE pid = pg_backend_pid()"
+                f"SELECT {_CONNECTION} FROM pg_stat_activity WHERE pid = pg_backend_pid()"
             )
             return f"connection {cursor.fetchone()[0]}"
     return f"process {socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
@@ -30,9 +32,7 @@ def is_alive(worker: str) -> bool:
     kind, _, name = worker.partition(" ")
     if kind == "connection" and db.is_postgres():
         with db.cursor() as cursor:
-            cursor.execute(
-                "SELECT 1 FROM pg_stat_activity WHERE pid || '@' || backend_start = %s", [name]
-            )
+            cursor.execute(f"SELECT 1 FROM pg_stat_activity WHERE {_CONNECTION} = %s", [name])
             return cursor.fetchone() is not None
     if kind == "process":
         host, pid, started = name.split(" ", 2)

@@ -12,7 +12,7 @@ its worker cannot do so for ever.
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +39,7 @@ logger = logging.getLogger("tracking")
 # A deadlock, a lost connection, a full disk: the batch is not at fault and is walked again.
 _TRANSIENT = (OperationalError, InterfaceError)
 _CLAIM_BYTES = 8 * 1024 * 1024
+_LONGEST_WALK = timedelta(minutes=15)
 
 
 def walk(messages: Sequence[Message], locked: Locked, *, now: datetime) -> Recorded:
@@ -95,7 +96,7 @@ def _note(*, now: datetime) -> WalkNote | None:
     """Choose what to walk next and commit a note of it, before anything can go wrong."""
     with db.write():
         notes = list(WalkNote.objects.all())
-        left = _left_behind(notes)
+        left = _left_behind(notes, now=now)
         taken = {ref for note in notes if note not in left for ref in note.entries}
         free = [ref for ref in _oldest() if ref not in taken]
         suspects = {ref: note for note in left for ref in note.entries}
@@ -108,8 +109,19 @@ def _note(*, now: datetime) -> WalkNote | None:
         return WalkNote.objects.create(worker=liveness.mark(), entries=free, noted_at=now)
 
 
-def _left_behind(notes: Iterable[WalkNote]) -> list[WalkNote]:
-    return [note for note in notes if not liveness.is_alive(note.worker)]
+def _left_behind(notes: Iterable[WalkNote], *, now: datetime) -> list[WalkNote]:
+    """
+    Name the notes of workers that are gone.
+
+    Behind a connection pool a dead worker's connection lives on, so an old
+    note counts as left too. A worker that is only slow loses nothing by it:
+    it holds the locks of its entries.
+    """
+    return [
+        note
+        for note in notes
+        if note.noted_at < now - _LONGEST_WALK or not liveness.is_alive(note.worker)
+    ]
 
 
 def _note_suspect(suspect: str, before: WalkNote, *, now: datetime) -> WalkNote:

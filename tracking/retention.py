@@ -7,8 +7,15 @@ from typing import Any
 
 from django.db import models
 
-from tracking import conf
-from tracking.models import Event, Guest, Identifier, QuarantinedMessage, Session
+from tracking import conf, db
+from tracking.models import (
+    Event,
+    Guest,
+    Identifier,
+    IdentityLink,
+    QuarantinedMessage,
+    Session,
+)
 
 _AT_ONCE = 1000
 
@@ -51,9 +58,23 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
 
 def forget_guest(guest: Guest) -> None:
     """Delete a guest and everybody merged into it, with all that was recorded for them."""
-    members = list(Guest.objects.speaking_through(guest.root_id or guest.pk))
-    Identifier.objects.filter(guest__in=members).delete()
-    Guest.objects.filter(pk__in=[member.pk for member in members]).delete()
+    with db.write():
+        members = list(Guest.objects.speaking_through(guest.root_id or guest.pk))
+        named = Identifier.objects.filter(client=guest.client_id, guest__in=members)
+        # What was said about them goes too, or it would bring them back when said again.
+        for identifier in named:
+            _links_of(identifier).delete()
+        named.delete()
+        Guest.objects.filter(pk__in=[member.pk for member in members]).delete()
+
+
+def _links_of(identifier: Identifier) -> models.QuerySet[IdentityLink]:
+    provider, value = identifier.provider, identifier.value
+    return IdentityLink.objects.filter(
+        models.Q(left_provider=provider, left_value=value)
+        | models.Q(right_provider=provider, right_value=value),
+        client=identifier.client_id,
+    )
 
 
 def _in_steps(rows: models.QuerySet[Any], progress: Callable[[int], None] | None) -> int:

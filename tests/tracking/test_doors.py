@@ -360,6 +360,28 @@ def test_guest_api__lists_creates_changes_and_deletes(database: Database, api: A
     assert api.get(f"/v2.1/guests/{made['ref']}", basic=True).status_code == 404
 
 
+def test_guest__deleted_and_named_again__does_not_come_back(database: Database, api: Api) -> None:
+    old, new = api.create_browser(), api.create_browser()
+    api.identify(old["ref"], ("EMAIL", "ada@example.com"), firstname="Ada")
+    path = f"/v2.1/guests/{old['customer_ref']}"
+    api.http.delete(path, headers={"Authorization": api.basic})
+
+    api.identify(new["ref"], ("EMAIL", "ada@example.com"))
+
+    assert api.json(api.send("VIEW", old["ref"]))["status"] == "NOT_FOUND"
+    guest = api.read(f"/v2.1/guests/{new['customer_ref']}")
+    assert (guest["guestType"], guest["firstName"]) == ("customer", "")
+    assert len(api.read("/v2/events")["items"]) == 1
+
+
+def test_method__that_a_door_does_not_have__is_a_405_in_json(on_sqlite: Database, api: Api) -> None:
+    response = api.http.put("/v1.2/events", b"{}", content_type="application/json")
+
+    assert response.status_code == 405
+    assert response["Allow"] == "POST, OPTIONS"
+    assert response.json()["status"] == 405
+
+
 def test_timeline__tells_what_a_guest_did_in_sentences(database: Database, api: Api) -> None:
     browser = api.create_browser()
     api.send("VIEW", browser["ref"], page="shoes")

@@ -158,6 +158,8 @@ class DoorViewSet(ViewSet):
             if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
                 error.status = 401
                 error.headers["WWW-Authenticate"] = 'Basic realm="personalize", charset="UTF-8"'
+            if isinstance(exc, exceptions.MethodNotAllowed):
+                error.headers["Allow"] = ", ".join(self.allowed_methods)
             return self.error(error)
         logger.exception("request.failed", extra={"path": self.request.path})
         return self.error(ApiError(500, "internal_error", "The server failed on this request."))
