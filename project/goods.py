@@ -61,7 +61,7 @@ PRODUCTS = (
     Product(
         "harbour-shirt",
         "SHIRT-HARBOUR",
-        "Harbour long sleeve",
+        "Harbour shirt",
         "SHIRTS",
         "54.00",
         "shirt",

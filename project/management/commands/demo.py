@@ -42,8 +42,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Ended politely, the server that was started ends too.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Ended politely, by whichever of the two, the server that was started ends too.
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.default_int_handler)
         try:
             self._run(**options)
         except server.ServerFailed as error:
