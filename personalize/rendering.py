@@ -126,7 +126,7 @@ def compile_content(content_type: str, source: str, *, limits: Limits = DEFAULT_
             return Template("text/html", *_compile_html(source, limits))
         return Template("application/json", *_compile_json(source, limits))
     except RecursionError as error:
-        raise TemplateInvalid("The content is nested too deeply.") from error
+        raise TemplateInvalid(f"The content is more than {MAX_DEPTH} levels deep.") from error
 
 
 # JSON

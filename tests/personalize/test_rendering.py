@@ -133,9 +133,12 @@ def test_json__content_that_is_wrong__is_refused_with_its_line(
     assert message is None or error.message == message
 
 
-def test_json__nested_too_deep__is_refused() -> None:
-    assert "levels deep" in refusal("application/json", '{"a":' * 40 + "1" + "}" * 40).message
-    assert "nested" in refusal("application/json", '{"a":' * 9000 + "1" + "}" * 9000).message
+@pytest.mark.parametrize("depth", [40, 9_000])
+def test_json__nested_too_deep__is_refused(depth: int) -> None:
+    # How deep a parser itself goes differs between versions of Python; the answer does not.
+    error = refusal("application/json", '{"a":' * depth + "1" + "}" * depth)
+
+    assert "levels deep" in error.message
 
 
 def test_compile_content__another_type__is_refused() -> None:
