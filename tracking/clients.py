@@ -109,6 +109,9 @@ def _find_only() -> ClientConfig | None:
 
 
 def _live_key(client_key: str) -> Key | None:
+    if not client_key.isprintable():
+        # No key has such characters, and databases refuse some of them.
+        return None
     return (
         Key.objects.filter(kind=Key.Kind.PUBLIC, value=client_key, revoked_at__isnull=True)
         .select_related("client")

@@ -36,6 +36,8 @@ class Settings:
     MAX_MESSAGE_ID_LENGTH: int = 100
     MAX_IDENTIFIER_LENGTH: int = 256
     MAX_URL_LENGTH: int = 4_096
+    MAX_IDENTIFIERS: int = 50
+    # Of one guest, with everything that links connect to it.
     MAX_LINKED_IDENTIFIERS: int = 1_000
     MAX_ATTRIBUTES: int = 1_000
     # Inbox rows one transaction walks.

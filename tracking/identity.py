@@ -39,8 +39,9 @@ from tracking.types import (
 _LOCK_CLASSES = 1024
 _LOCK_SPACE = 0x7472616B
 
-_Names = set[tuple[int, IdentifierKey]]
-_Known = dict[tuple[int, IdentifierKey], IdentifierRow]
+_Name = tuple[int, IdentifierKey]
+_Names = set[_Name]
+_Known = dict[_Name, IdentifierRow]
 
 
 def lock(messages: Sequence[Message], *, now: datetime) -> tuple[Locked, list[Refused]]:
@@ -53,6 +54,7 @@ def lock(messages: Sequence[Message], *, now: datetime) -> tuple[Locked, list[Re
     """
     messages = [_ruled(message) for message in messages]
     spoken = _locked_closure(_stated(messages))
+    messages = _without_oversized(messages, spoken)
     known = _read(_browsers(messages) | spoken.names)
     # A late event of a browser that changed hands meanwhile: its set must be resolved too.
     looking_back = _locked_closure(_looking_back(messages, known))
@@ -156,17 +158,66 @@ def _ruled(message: Message) -> Message:
 
 
 def _closure(seeds: _Names) -> _Closure:
-    """Read everything that links connect to these identifiers, up to the limit of ids."""
-    names = set(seeds)
+    """Read everything that links connect to these identifiers, up to the limit for one guest."""
+    sets = _Connected(seeds)
     links: dict[int, IdentityLink] = {}
     frontier = set(seeds)
-    limit = conf.settings().MAX_LINKED_IDENTIFIERS
-    while frontier and len(names) <= limit + len(seeds):
+    while frontier:
         found = _links_of(frontier)
         links |= {link.pk: link for link in found}
-        frontier = {name for link in found for name in _ends(link)} - names
-        names |= frontier
-    return _Closure(names, links)
+        reached = {name for link in found for name in _ends(link)} - sets.names
+        for link in found:
+            sets.join(*_ends(link))
+        frontier = {name for name in reached if not sets.is_too_large(name)}
+    return _Closure(sets.names, links)
+
+
+class _Connected:
+    """Which identifiers belong together, as a forest of parents (union-find)."""
+
+    def __init__(self, names: _Names) -> None:
+        self._parent = {name: name for name in names}
+        self._size = dict.fromkeys(names, 1)
+
+    @property
+    def names(self) -> _Names:
+        return set(self._parent)
+
+    def join(self, left: _Name, right: _Name) -> None:
+        left, right = self._root(left), self._root(right)
+        if left != right:
+            self._parent[right] = left
+            self._size[left] += self._size.pop(right)
+
+    def is_too_large(self, name: _Name) -> bool:
+        return self._size[self._root(name)] > conf.settings().MAX_LINKED_IDENTIFIERS
+
+    def _root(self, name: _Name) -> _Name:
+        if name not in self._parent:
+            self._parent[name] = name
+            self._size[name] = 1
+        while (parent := self._parent[name]) != name:
+            self._parent[name] = self._parent[parent]
+            name = parent
+        return name
+
+
+def _without_oversized(messages: Sequence[Message], closure: _Closure) -> list[Message]:
+    """Take back the identifiers of messages that would make a guest's set larger than allowed."""
+    sets = _Connected(closure.names)
+    for link in closure.links.values():
+        sets.join(*_ends(link))
+    kept = []
+    for message in messages:
+        names = sorted(_stated([message]))
+        for name in names[1:]:
+            sets.join(names[0], name)
+        if names and sets.is_too_large(names[0]):
+            limit = conf.settings().MAX_LINKED_IDENTIFIERS
+            warning = f"The guest has more than {limit} linked identifiers; nothing was joined."
+            message = replace(message, identifiers=(), warnings=(*message.warnings, warning))
+        kept.append(message)
+    return kept
 
 
 def _links_of(names: _Names) -> list[IdentityLink]:
@@ -181,7 +232,7 @@ def _links_of(names: _Names) -> list[IdentityLink]:
     return [link for link in found.values() if names & set(_ends(link))]
 
 
-def _ends(link: IdentityLink) -> tuple[tuple[int, IdentifierKey], tuple[int, IdentifierKey]]:
+def _ends(link: IdentityLink) -> tuple[_Name, _Name]:
     return (
         (link.client_id, IdentifierKey(link.left_provider, link.left_value)),
         (link.client_id, IdentifierKey(link.right_provider, link.right_value)),
@@ -210,16 +261,19 @@ def _read(names: _Names) -> _Known:
     """Read and lock the rows of these identifiers, in the order of their ids."""
     if not names:
         return {}
+    # All three columns of the unique index, or its rows of the whole client are read.
     among_clients, client_ids = db.in_list("client_id", sorted({client for client, _ in names}))
+    among_providers, providers = db.in_list("provider", sorted({key.provider for _, key in names}))
     among_values, values = db.in_list("value", sorted({key.value for _, key in names}))
     sql = (
         "SELECT id, client_id, provider, value, guest_id, birth_guest_id, moved_at, expires_at "
-        f'FROM "{Identifier._meta.db_table}" WHERE {among_clients} AND {among_values} ORDER BY id'
+        f'FROM "{Identifier._meta.db_table}" '
+        f"WHERE {among_clients} AND {among_providers} AND {among_values} ORDER BY id"
     )
     if db.is_postgres():
         sql += " FOR NO KEY UPDATE"
     with db.cursor() as cursor:
-        cursor.execute(sql, client_ids + values)
+        cursor.execute(sql, client_ids + providers + values)
         rows = [_row(values) for values in cursor.fetchall()]
     return {(row.client_id, row.key): row for row in rows if (row.client_id, row.key) in names}
 

@@ -84,6 +84,23 @@ def _announce(ref: UUID) -> None:
         db.on_commit(_bell.ring)
 
 
+def announce() -> None:
+    """Have walked what came into the inbox by another way than `accept`: a replay does."""
+    mode = conf.settings().DISPATCH
+    if mode == "inline":
+        db.on_commit(_drain)
+    elif mode == "celery":
+        db.on_commit(_bell.ring)
+
+
+def _drain() -> None:
+    """Walk all that waits. It is stored: whatever fails here, the sweep does again."""
+    try:
+        tasks.drain()
+    except Exception:
+        logger.exception("inbox.inline_failed")
+
+
 def _walk_own(ref: UUID) -> None:
     """Walk what this request has stored: whatever fails here, the sweep does again."""
     try:

@@ -83,6 +83,7 @@ def spectacular_settings() -> dict[str, Any]:
         "SWAGGER_UI_SETTINGS": {
             "deepLinking": True,
             "displayOperationId": True,
+            "defaultModelExpandDepth": 2,
             "defaultModelsExpandDepth": 0,
             "persistAuthorization": True,
             "validatorUrl": None,

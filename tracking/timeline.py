@@ -38,10 +38,11 @@ def of_guest(guest: Guest, *, before: UUID | None = None, limit: int = 50) -> li
     events = Event.objects.of_guest(guest.root_id or guest.pk).select_related("session")
     if before is not None:
         events = events.filter(ref__lt=before)
-    return [_line(event) for event in events.order_by("-ref")[:limit]]
+    return [line_of(event) for event in events.order_by("-ref")[:limit]]
 
 
-def _line(event: Event) -> Line:
+def line_of(event: Event) -> Line:
+    """Put one event into words; its session is read along by who asks for many."""
     is_run = event.type == TRACKING_TYPE
     return Line(
         ref=event.ref,

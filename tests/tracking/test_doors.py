@@ -374,6 +374,44 @@ def test_guest__deleted_and_named_again__does_not_come_back(database: Database, 
     assert len(api.read("/v2/events")["items"]) == 1
 
 
+@pytest.mark.parametrize("nul", ["%00", "a%00b"])
+def test_address__with_a_nul__is_refused_in_json(database: Database, api: Api, nul: str) -> None:
+    paths = [
+        f"/v1.2/browser/create.json?client_key={nul}",
+        f"/v2/events?messageId={nul}",
+        f"/v2.1/guests?identifiers.provider={nul}&identifiers.id=7",
+        f"/v2/flowDefinitions/{nul}",
+        f"/v2.1/guests/{nul}",
+    ]
+    for path in paths:
+        response = api.http.get(path, headers={"Authorization": api.basic})
+        assert response.status_code == 400, path
+        assert response.json()["status"] == 400
+
+
+@pytest.mark.parametrize("key", ["\x00", "\ud800", "x" * 10_000, "", 7, None, {}])
+def test_client_key__that_no_client_can_have__is_refused(
+    database: Database, api: Api, key: Any
+) -> None:
+    event = {"type": "VIEW", "browser_id": "x", "client_key": key}
+
+    assert api.post("/v1.2/events", event).status_code == 400
+    call = {"friendlyId": "x", "email": "a@b.c", "clientKey": key}
+    assert api.post("/v2/callFlows", call).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-02T00:00:00+14:00", "9999-12-31T23:59:59Z", "1969-01-01", "2026-01-01"]
+)
+def test_occurred_at__of_any_year__is_stored(database: Database, api: Api, moment: str) -> None:
+    browser = api.create_browser()["ref"]
+
+    api.batch({"type": "VIEW", "browserId": browser, "occurredAt": moment})
+
+    (event,) = api.read("/v2/events")["items"]
+    assert ("warnings" in event) == (moment != "2026-01-01")
+
+
 def test_method__that_a_door_does_not_have__is_a_405_in_json(on_sqlite: Database, api: Api) -> None:
     response = api.http.put("/v1.2/events", b"{}", content_type="application/json")
 

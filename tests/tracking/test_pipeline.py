@@ -292,6 +292,26 @@ def test_merge__undone__gives_the_visitor_back_and_the_survivor_its_own_traits(
     assert Event.objects.get(message_id="w2").guest_id == retired.pk
 
 
+def test_links__beyond_the_limit_of_one_guest__join_nobody_and_say_so(
+    database: Database, shop: Client, settings: Any
+) -> None:
+    settings.TRACKING = {
+        "DISPATCH": "worker",
+        "CLIENT_CACHE_SECONDS": 0,
+        "MAX_LINKED_IDENTIFIERS": 5,
+    }
+    for n in range(8):
+        browser = BrowserFactory.create(guest__client=shop)
+        ada = [{"provider": "EMAIL", "id": "ada@example.com"}]
+        at = NOW + timedelta(minutes=n)
+        accept(shop, view(browser, f"m-{n}", type="IDENTITY", identifiers=ada), at=at)
+        drain()
+
+    assert MergeRecord.objects.count() == 3
+    warned = [event.message_id for event in Event.objects.order_by("ref") if event.warnings]
+    assert warned == ["m-4", "m-5", "m-6", "m-7"]
+
+
 def test_two_workers__on_shuffled_overlapping_links__end_as_the_pure_model_says(
     on_postgres: Database, shop: Client
 ) -> None:

@@ -120,6 +120,8 @@ class DoorViewSet(ViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate where the door asks for it; nothing else is negotiated."""
+        if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            raise ApiError(400, "nul_refused", "The address has a NUL character.")
         request.accepted_renderer = JSONRenderer()
         request.accepted_media_type = "application/json"
         self.format_kwarg = None

@@ -226,7 +226,7 @@ if HAS_OPENAPI:
             more = operation.description
             texts = (rest, more() if callable(more) else more)
             return {
-                "summary": summary.rstrip("."),
+                "summary": summary.rstrip(".").replace("`", ""),
                 "description": "\n\n".join(text.strip() for text in texts if text.strip()),
             }
 
@@ -272,7 +272,7 @@ if HAS_OPENAPI:
             return answers | {str(status): self._refusal(status) for status in sorted(statuses)}
 
         def _answer(self, operation: Operation) -> Schema:
-            answer: Schema = {"description": HTTPStatus(operation.status).phrase}
+            answer: Schema = {"description": _meaning(operation)}
             if operation.headers:
                 answer["headers"] = _headers(operation.headers)
             if operation.answer is None:
@@ -302,7 +302,7 @@ if HAS_OPENAPI:
             answer: Schema = {"description": meaning, "content": {"application/json": media}}
             if status in _HEADERS:
                 answer["headers"] = _headers(_HEADERS[status])
-            return answer
+            return self.components.response(f"Refusal{status}", answer)
 
         def _media(self, kind: Kind, examples: Mapping[str, Example]) -> Schema:
             media: Schema = {"schema": self.components.schema(kind)}
@@ -333,14 +333,19 @@ if HAS_OPENAPI:
             written: Schema = self._written(schema)
             return written
 
-        def register(self, name: str, schema: Schema) -> None:
+        def response(self, name: str, answer: Schema) -> Schema:
+            """Return a reference to an answer that many operations have."""
+            self.register(name, answer, kind="responses")
+            return {"$ref": f"#/components/responses/{name}"}
+
+        def register(self, name: str, schema: Schema, *, kind: str = "schemas") -> None:
             component = ResolvedComponent(  # type: ignore[no-untyped-call]
-                name=name, type=ResolvedComponent.SCHEMA, schema=schema, object=name
+                name=name, type=kind, schema=schema, object=name
             )
             if component not in self.registry:
                 self.registry.register(component)
             elif self.registry[component].schema != schema:
-                drainage.warn(f"two types are called {name}; only one of them is in the schema")
+                drainage.warn(f"there are two {kind} called {name}; only one is in the schema")
 
         def _written(self, schema: Any) -> Any:
             if isinstance(schema, list):
@@ -410,6 +415,14 @@ def _each(items: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, A
 def _example(example: Example) -> Schema:
     written = {"summary": example.summary, "value": example.value}
     return written | ({"description": example.description} if example.description else {})
+
+
+def _meaning(operation: Operation) -> str:
+    answer = operation.answer
+    said = inspect.getdoc(answer) if isinstance(answer, type) else None
+    if said and issubclass(answer, msgspec.Struct):
+        return said.partition("\n")[0]
+    return HTTPStatus(operation.status).phrase
 
 
 def _headers(headers: Mapping[str, str]) -> Schema:

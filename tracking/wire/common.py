@@ -20,6 +20,7 @@ FORCE_CLOSE_TYPE: Final = "FORCE_CLOSE"
 VIEW_TYPE: Final = "VIEW"
 
 _UTM = "utm_"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Rejected(ValueError):
@@ -124,8 +125,11 @@ def moment(value: str | None, name: str) -> datetime | None:
 
 
 def occurred(stated: datetime | None, received_at: datetime, warnings: list[str]) -> datetime:
-    """Return when it happened: as stated, but never far in the future."""
+    """Return when it happened: as stated, unless no clock that runs says such a thing."""
     if stated is None:
+        return received_at
+    if stated < _EPOCH:
+        warnings.append("The event's time lies before 1970; the time of receipt is used.")
         return received_at
     if stated > received_at + timedelta(seconds=conf.settings().MAX_FUTURE_SECONDS):
         warnings.append("The event's time lies more than a day ahead; the time of receipt is used.")

@@ -201,6 +201,9 @@ def message(
 
 def stated(bodies: list[IdentifierBody] | None) -> tuple[StatedIdentifier, ...]:
     """Check the identifiers that an event states, in their order. Raises common.Rejected."""
+    limit = conf.settings().MAX_IDENTIFIERS
+    if len(bodies or []) > limit:
+        raise common.Rejected("too_many_identifiers", f"identifiers has more than {limit} entries.")
     return tuple(
         common.identifier(
             provider=item.provider,
