@@ -1,0 +1,203 @@
+"""Forms of a flow's page. The rules themselves are `flows`': here they become errors at a field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.forms.models import BaseInlineFormSet
+from django.utils.translation import gettext_lazy as _
+
+from personalize import flows
+from personalize.admin.condition_forms import ConditionField
+from personalize.models import Flow, Variant
+
+if TYPE_CHECKING:
+    _FlowModelForm = forms.ModelForm[Flow]
+    _VariantModelForm = forms.ModelForm[Variant]
+    _VariantFormSet = BaseInlineFormSet[Variant, Flow, "VariantForm"]
+else:
+    _FlowModelForm = forms.ModelForm
+    _VariantModelForm = forms.ModelForm
+    _VariantFormSet = BaseInlineFormSet
+
+#: The channels offered; those that a flow has beside them stay.
+CHANNELS = {
+    "WEB": _("Web"),
+    "MOBILE_WEB": _("Mobile web"),
+    "MOBILE_APP": _("Mobile app"),
+    "EMAIL": _("E-mail"),
+    "SMS": _("SMS"),
+    "CALL_CENTER": _("Call center"),
+    "KIOSK": _("Kiosk"),
+    "BRANCH": _("Branch"),
+    "OTHER": _("Other"),
+}
+TREES = ("page_targeting", "audience")
+_MOST_TAGS = 50
+
+
+class ChannelsField(forms.MultipleChoiceField):
+    """Channels as checkboxes."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def offer(self, stored: list[str]) -> None:
+        others = [(code, code) for code in stored if code not in CHANNELS]
+        self.choices = [*CHANNELS.items(), *others]
+
+
+class TagsField(forms.CharField):
+    """A list of words, between commas."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+    def clean(self, value: Any) -> Any:
+        pieces = [piece.strip() for piece in str(super().clean(value)).split(",")]
+        return list(dict.fromkeys(piece for piece in pieces if piece))[:_MOST_TAGS]
+
+
+class FlowForm(_FlowModelForm):
+    """The draft of an experience or experiment."""
+
+    friendly_id = forms.CharField(
+        label=_("friendly ID"),
+        required=False,
+        max_length=flows.MAX_FRIENDLY_ID,
+        help_text=_(
+            "What a call names it by. Made from the name; you may set it until the first publish."
+        ),
+    )
+    tags = TagsField(label=_("tags"), required=False, help_text=_("Between commas."))
+    channels = ChannelsField(
+        label=_("channels"), required=False, help_text=_("None checked: every channel.")
+    )
+    page_targeting = ConditionField(label=_("pages"))
+    audience = ConditionField(label=_("audience"))
+
+    class Meta:
+        model = Flow
+        fields = (
+            "name",
+            "friendly_id",
+            "client",
+            "type",
+            "description",
+            "tags",
+            "channels",
+            "starts_at",
+            "ends_at",
+            "page_targeting",
+            "audience",
+            "allocation",
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        channels = self.fields.get("channels")
+        if isinstance(channels, ChannelsField):
+            channels.offer(list(self.instance.channels or []))
+        for name in TREES:
+            if name in self.fields:
+                widget: Any = self.fields[name].widget
+                widget.stored = getattr(self.instance, name)
+        kind: Any = self.fields.get("type")
+        if kind is not None:
+            kind.choices = [
+                choice
+                for choice in Flow.Type.choices
+                if choice[0] != Flow.Type.TRIGGERED or self.instance.type == choice[0]
+            ]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        starts_at, ends_at = values.get("starts_at"), values.get("ends_at")
+        if starts_at and ends_at and starts_at >= ends_at:
+            self.add_error("ends_at", _("The flow ends before it starts."))
+        wanted, client = values.get("friendly_id"), self._client(values)
+        if wanted and client is not None:
+            self._check_friendly_id(wanted, client)
+        return values
+
+    def _client(self, values: dict[str, Any]) -> Model | None:
+        chosen: Model | None = values.get("client")
+        return chosen or (self.instance.client if self.instance.client_id else None)
+
+    def _check_friendly_id(self, wanted: str, client: Any) -> None:
+        flow = Flow(pk=self.instance.pk, client=client, published_id=self.instance.published_id)
+        try:
+            flows.check_friendly_id(flow, wanted)
+        except flows.FlowError as error:
+            self.add_error("friendly_id", str(error))
+
+
+class VariantForm(_VariantModelForm):
+    """One version of what a flow shows."""
+
+    content = forms.CharField(
+        label=_("content"),
+        strip=False,
+        initial="{}",
+        widget=forms.Textarea(attrs={"rows": 10, "class": "tr-code", "spellcheck": "false"}),
+        help_text=_("Liquid, such as {{ guest.firstName }}, inside a JSON object or an HTML text."),
+    )
+
+    class Meta:
+        model = Variant
+        fields = ("name", "content_type", "content", "weight", "is_control")
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if values.get("content") is not None and values.get("content_type"):
+            variant = Variant(
+                name=values.get("name") or "",
+                content_type=values["content_type"],
+                content=values["content"],
+            )
+            try:
+                flows.check_content(variant)
+            except flows.FlowError as error:
+                self.add_error("content", str(error))
+        return values
+
+
+class VariantFormSet(_VariantFormSet):
+    """The variants of a flow, in the order of the page; at most one is the control."""
+
+    def clean(self) -> None:
+        super().clean()
+        if any(self.errors):
+            return
+        controls = [form for form in self._kept() if form.cleaned_data.get("is_control")]
+        if len(controls) > 1:
+            raise ValidationError(_("Only one variant can be the control."))
+
+    def save(self, commit: bool = True) -> list[Variant]:
+        saved = super().save(commit=commit)
+        if commit:
+            for position, form in enumerate(self._kept()):
+                if form.instance.position != position:
+                    Variant.objects.filter(pk=form.instance.pk).update(position=position)
+        return saved
+
+    def save_existing_objects(self, commit: bool = True) -> list[Variant]:
+        if commit:
+            self._clear_moved_control()
+        return super().save_existing_objects(commit=commit)
+
+    def _clear_moved_control(self) -> None:
+        """Take the mark from the old control first: no two have it at any moment."""
+        before = Variant.objects.filter(flow=self.instance, is_control=True).first()
+        after = next((f for f in self._kept() if f.cleaned_data.get("is_control")), None)
+        if before is not None and (after is None or after.instance.pk != before.pk):
+            Variant.objects.filter(pk=before.pk).update(is_control=False)
+
+    def _kept(self) -> list[VariantForm]:
+        forms_with_values = [form for form in self.forms if getattr(form, "cleaned_data", None)]
+        return [form for form in forms_with_values if not form.cleaned_data.get("DELETE")]

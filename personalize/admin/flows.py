@@ -1,0 +1,549 @@
+"""
+Experiences and experiments in the admin: drafts in a form, everything else by buttons.
+
+Whatever changes a flow goes through `personalize.flows`, as it does over REST.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet, Sum
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+)
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET, require_POST
+
+from personalize import conditions, flows, preview
+from personalize.admin import history, status
+from personalize.admin.flow_forms import FlowForm, VariantForm, VariantFormSet
+from personalize.admin.preview_forms import PreviewForm
+from personalize.models import (
+    Execution,
+    ExitCount,
+    Experience,
+    Experiment,
+    Flow,
+    FlowRevision,
+    Variant,
+)
+from tracking import clients
+from tracking.admin import payloads
+from tracking.admin.scoping import (
+    ClientFilter,
+    ClientScopedAdmin,
+    ClientScopedStackedInline,
+    visible_clients,
+)
+
+_WINDOW = timedelta(days=7)
+_MOST_REVISIONS = 20
+_SCHEDULE = ("starts_at", "ends_at")
+_REASONS = {
+    "NOT_LIVE": _("Not live at that moment"),
+    "CHANNEL": _("Another channel"),
+    "PAGE": _("Another page"),
+    "AUDIENCE": _("Not in the audience"),
+    "NOT_ALLOCATED": _("Not among the share of guests let in"),
+    "NO_VARIANT": _("No variant has a share"),
+}
+
+
+class ShelfFilter(admin.SimpleListFilter):
+    """Flows in use, unless somebody asks for the archived or the deleted."""
+
+    title = _("shelf")
+    parameter_name = "shelf"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("archived", _("Archived")), ("deleted", _("Deleted")), ("all", _("All"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value == "all":
+            return queryset
+        if value == "deleted":
+            return queryset.filter(deleted_at__isnull=False)
+        return queryset.filter(deleted_at__isnull=True, is_archived=value == "archived")
+
+    def choices(self, changelist: Any) -> Any:
+        first, *others = super().choices(changelist)
+        yield {**first, "display": _("In use")}
+        yield from others
+
+
+class VariantInline(ClientScopedStackedInline[Variant, Flow]):
+    """What the flow shows."""
+
+    model = Variant
+    form = VariantForm
+    formset: Any = VariantFormSet
+    client_path = "flow__client"
+    ordering = ("position", "pk")
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may_edit(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may_edit(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may_edit(request, obj)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Variants are part of their flow, whose page has asked already.
+        return True
+
+    def _may_edit(self, request: HttpRequest, flow: Any) -> bool:
+        user: Any = request.user
+        if flow is not None and flow.pk and flow.deleted_at is not None:
+            return False
+        action = "change" if flow is not None and flow.pk else "add"
+        name = self.parent_model._meta.model_name
+        return bool(user.has_perm(f"{self.parent_model._meta.app_label}.{action}_{name}"))
+
+
+class ExperienceVariantInline(VariantInline):
+    """The one variant of an experience: it has no rival, so no share and no control."""
+
+    fields = ("name", "content_type", "content")
+    min_num = max_num = 1
+    validate_min = True
+    can_delete = False
+    verbose_name_plural = _("what it shows")
+
+
+class ExperimentVariantInline(VariantInline):
+    """The variants that compete."""
+
+    fields = ("name", ("weight", "is_control"), "content_type", "content")
+    min_num = 2
+    validate_min = True
+
+
+class FlowAdmin(ClientScopedAdmin[Flow]):
+    """What experiences and experiments have in common."""
+
+    form = FlowForm
+    subtype: str
+    list_display = ("name", "status_pill", "friendly_id", "client", "revision", "runs")
+    list_filter = (ClientFilter, "status", ShelfFilter)
+    list_select_related = ("client", "published")
+    list_per_page = 50
+    ordering = ("name", "pk")
+    search_fields = ("name", "friendly_id")
+    radio_fields = {"type": admin.HORIZONTAL}
+    change_form_template = "personalize/admin/flow.html"
+    delete_confirmation_template = "personalize/admin/delete_flow.html"
+    delete_selected_confirmation_template = "personalize/admin/delete_flows.html"
+
+    class Media:
+        css = {"all": ["tracking/admin.css", "personalize/admin.css"]}
+        js = ["personalize/flow.js"]
+
+    # --- the list ---
+
+    @admin.display(description=_("status"), ordering="status")
+    def status_pill(self, flow: Flow) -> SafeString:
+        return payloads.pill(*status.shown_status(flow, timezone.now()))
+
+    @admin.display(description=_("revision"))
+    def revision(self, flow: Flow) -> str:
+        return str(flow.published.number) if flow.published else "–"
+
+    @admin.display(description=_("executions, 7 days"))
+    def runs(self, flow: Flow) -> int:
+        return int(getattr(flow, "runs_lately", 0))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
+        rows: QuerySet[Flow] = super().get_queryset(request)
+        return rows.select_related("client", "published", "modified_by")
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Count the executions of the page's flows, all in one query."""
+        changelist: Any = super().get_changelist_instance(request)
+        shown = list(changelist.result_list)
+        since = timezone.now() - _WINDOW
+        counted = (
+            Execution.objects.filter(flow__in=[flow.pk for flow in shown], occurred_at__gte=since)
+            .values_list("flow")
+            .annotate(Count("pk"))
+        )
+        counts = dict(counted)
+        for flow in shown:
+            flow.runs_lately = counts.get(flow.pk, 0)
+        changelist.result_list = shown
+        return changelist
+
+    # --- who may what ---
+
+    def has_publish_permission(self, request: HttpRequest) -> bool:
+        user: Any = request.user
+        return bool(user.has_perm("personalize.publish_flow"))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Who decides what runs has to see it.
+        return super().has_view_permission(request, obj) or self.has_publish_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        is_gone = obj is not None and obj.deleted_at is not None
+        return not is_gone and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        is_gone = obj is not None and obj.deleted_at is not None
+        return not is_gone and super().has_delete_permission(request, obj)
+
+    # --- the form ---
+
+    def get_fieldsets(self, request: HttpRequest, obj: Flow | None = None) -> Any:
+        may_edit = (
+            self.has_change_permission(request, obj)
+            if obj is not None
+            else self.has_add_permission(request)
+        )
+        trees = ("page_targeting", "audience")
+        return (
+            (None, {"fields": ("name", "friendly_id", "client", "description")}),
+            (
+                _("Who sees it, and where"),
+                {
+                    "fields": (
+                        "channels",
+                        *(trees if may_edit else ("pages_in_words", "audience_in_words")),
+                        "allocation",
+                    ),
+                    "classes": ("pz-targeting",),
+                },
+            ),
+            (_("When"), {"fields": (_SCHEDULE,)}),
+            (_("More"), {"fields": ("type", "tags"), "classes": ("collapse",)}),
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Flow | None = None) -> Any:
+        fixed = ["pages_in_words", "audience_in_words"]
+        if obj is not None:
+            fixed.append("client")
+            if obj.published_id is not None:
+                fixed.append("friendly_id")
+                # The schedule of what was published takes effect at once.
+                if not self.has_publish_permission(request):
+                    fixed += _SCHEDULE
+        return tuple(fixed)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial: dict[str, Any] = dict(super().get_changeform_initial_data(request))
+        only = list(visible_clients(request.user).values_list("pk", flat=True)[:2])
+        if len(only) == 1:
+            initial.setdefault("client", only[0])
+        return initial
+
+    @admin.display(description=_("pages"))
+    def pages_in_words(self, flow: Flow) -> str:
+        return history.sentence(flow.page_targeting)
+
+    @admin.display(description=_("audience"))
+    def audience_in_words(self, flow: Flow) -> str:
+        return history.sentence(flow.audience)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except flows.FlowError as error:
+            # The form had checked it; somebody else was faster. Nothing was saved.
+            messages.error(request, str(error))
+            return HttpResponseRedirect(request.get_full_path())
+
+    def save_model(self, request: HttpRequest, obj: Flow, form: Any, change: bool) -> None:
+        obj.subtype = self.subtype
+        flows.save(obj, by=request.user)  # type: ignore[arg-type]
+        if obj.published_id is not None and set(_SCHEDULE) & set(form.changed_data):
+            flows.reschedule(obj)
+
+    def delete_model(self, request: HttpRequest, obj: Flow) -> None:
+        flows.delete(obj, now=timezone.now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Flow]) -> None:
+        for flow in queryset:
+            flows.delete(flow, now=timezone.now())
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the flows alone: nothing else goes, as no row is deleted."""
+        gone = [flow for flow in objs if self.has_delete_permission(request, flow)]
+        lacking = set() if len(gone) == len(objs) else {str(self.opts.verbose_name)}
+        return [str(flow) for flow in objs], {self.opts.verbose_name_plural: len(gone)}, lacking, []
+
+    # --- the page around the form ---
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        flow: Flow | None = context.get("original")
+        context["friendly_id_url"] = self._url("friendly_id")
+        if flow is not None:
+            context |= self._state(request, flow) | self._lately(flow)
+            context["revisions"] = self._revisions(flow)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _state(self, request: HttpRequest, flow: Flow) -> dict[str, Any]:
+        now = timezone.now()
+        published = flow.published
+        draft = history.draft_of(flow)
+        has_changes = published is None or published.definition != draft
+        may_act = self.has_publish_permission(request) and flow.deleted_at is None
+        return {
+            "pill": payloads.pill(*status.shown_status(flow, now)),
+            "published": published,
+            "has_changes": has_changes and flow.deleted_at is None,
+            "buttons": status.buttons(flow, has_changes=has_changes, now=now) if may_act else [],
+            "action_url": self._url("action", flow.pk),
+            "preview_url": self._url("preview", flow.pk),
+            "draft_changes_url": self._url("draft_changes", flow.pk),
+        }
+
+    def _lately(self, flow: Flow) -> dict[str, Any]:
+        since = timezone.now() - _WINDOW
+        runs = Execution.objects.filter(flow=flow.pk, occurred_at__gte=since)
+        counted = runs.values("variant_ref", "status").annotate(count=Count("pk"))
+        names = dict(Variant.objects.filter(flow=flow.pk).values_list("ref", "name"))
+        by_variant: dict[str, dict[str, Any]] = {}
+        for row in counted:
+            name = names.get(row["variant_ref"]) or gettext("a variant that is gone")
+            line = by_variant.setdefault(name, {"name": name, "count": 0, "failed": 0})
+            line["count"] += row["count"]
+            if row["status"] == Execution.Status.ERROR:
+                line["failed"] += row["count"]
+        exits = ExitCount.objects.filter(flow=flow.pk, day__gt=(since).date())
+        summed = exits.values("reason").annotate(count=Sum("count")).order_by("-count")
+        return {
+            "runs": sorted(by_variant.values(), key=lambda line: -line["count"]),
+            "exits": [
+                {"reason": _REASONS.get(row["reason"], row["reason"]), "count": row["count"]}
+                for row in summed
+            ],
+        }
+
+    def _revisions(self, flow: Flow) -> list[dict[str, Any]]:
+        rows = FlowRevision.objects.filter(flow=flow.pk).select_related("published_by")
+        return [
+            {
+                "revision": row,
+                "is_running": row.pk == flow.published_id,
+                "url": self._url("revision", flow.pk, row.number),
+            }
+            for row in rows.defer("definition").order_by("-number")[:_MOST_REVISIONS]
+        ]
+
+    # --- the other pages ---
+
+    def get_urls(self) -> list[URLPattern]:
+        own: list[tuple[str, Any, str]] = [
+            ("friendly-id/", require_GET(self.friendly_id_view), "friendly_id"),
+            ("<path:object_id>/action/", require_POST(self.action_view), "action"),
+            ("<path:object_id>/preview/", self.preview_view, "preview"),
+            ("<path:object_id>/revisions/draft/", self.draft_changes_view, "draft_changes"),
+            ("<path:object_id>/revisions/<int:number>/", self.revision_view, "revision"),
+        ]
+        wrap = self.admin_site.admin_view
+        return [
+            *(path(route, wrap(view), name=self._name(name)) for route, view, name in own),
+            *super().get_urls(),
+        ]
+
+    def _name(self, name: str) -> str:
+        return f"personalize_{self.opts.model_name}_{name}"
+
+    def _url(self, name: str, *args: Any) -> str:
+        return reverse(f"admin:{self._name(name)}", args=args, current_app=self.admin_site.name)
+
+    def friendly_id_view(self, request: HttpRequest) -> HttpResponse:
+        """Answer the id that this name would get now: what the page shows while it is typed."""
+        if not (self.has_add_permission(request) or self.has_change_permission(request)):
+            raise PermissionDenied
+        wanted = flows.friendly_id_from(request.GET.get("name", "")[:200], subtype=self.subtype)
+        client = request.GET.get("client", "")
+        seen = visible_clients(request.user)
+        if client.isdecimal() and seen.filter(pk=int(client)).exists():
+            wanted = flows.free_friendly_id(int(client), wanted)
+        return JsonResponse({"friendlyId": wanted})
+
+    def action_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Do what a button says."""
+        flow = self._flow(request, object_id)
+        if not self.has_publish_permission(request):
+            raise PermissionDenied
+        try:
+            done = status.perform(
+                request.POST.get("action", ""), flow, by=request.user, now=timezone.now()
+            )
+        except KeyError:
+            raise Http404 from None
+        except flows.FlowError as error:
+            messages.error(request, str(error))
+        else:
+            self.log_change(request, flow, done)
+            messages.success(request, done)
+        return HttpResponseRedirect(self._url("change", flow.pk))
+
+    def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the draft to a guest that somebody chooses."""
+        flow = self._flow(request, object_id)
+        form = PreviewForm(request.POST if request.method == "POST" else None)
+        result: preview.Preview | None = None
+        if form.is_bound and form.is_valid():
+            result = self._preview(request, flow, form)
+        context = self._context(request, flow, _("Preview of the draft"))
+        context |= {"form": form, "result": result, "variants": _shown_variants(result)}
+        return TemplateResponse(request, "personalize/admin/preview.html", context)
+
+    def _preview(
+        self, request: HttpRequest, flow: Flow, form: PreviewForm
+    ) -> preview.Preview | None:
+        values = form.cleaned_data
+        client = clients.load(flow.client)
+        guest = None
+        if values["guest"].strip():
+            user: Any = request.user
+            if not (user.has_perm("tracking.view_guest") or user.has_perm("tracking.change_guest")):
+                form.add_error("guest", _("You may preview for a new visitor only."))
+                return None
+            guest = preview.find_guest(client, values["guest"])
+            if guest is None:
+                form.add_error("guest", _("There is no such guest."))
+                return None
+        try:
+            return preview.preview(
+                flow,
+                client,
+                guest=guest,
+                page=values["page"],
+                channel=values["channel"],
+                language=values["language"],
+                params=values["params"],
+                now=timezone.now(),
+            )
+        except conditions.ConditionError as error:
+            form.add_error(None, str(error))
+            return None
+
+    def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
+        """Show what a revision changed."""
+        flow = self._flow(request, object_id)
+        rows = FlowRevision.objects.select_related("published_by")
+        revision = rows.filter(flow=flow.pk, number=number).first()
+        if revision is None:
+            raise Http404
+        before = history.previous_of(revision)
+        context = self._context(request, flow, _("Revision %(n)d") % {"n": number})
+        context |= {
+            "revision": revision,
+            "before": before,
+            "changes": history.changes(before.definition if before else {}, revision.definition),
+        }
+        return TemplateResponse(request, "personalize/admin/revision.html", context)
+
+    def draft_changes_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what publishing would change."""
+        flow = self._flow(request, object_id)
+        published = flow.published
+        definition = published.definition if published else {}
+        context = self._context(request, flow, _("Unpublished changes"))
+        context |= {
+            "before": published,
+            "changes": history.changes(definition, history.draft_of(flow)),
+        }
+        return TemplateResponse(request, "personalize/admin/revision.html", context)
+
+    def _flow(self, request: HttpRequest, object_id: str) -> Flow:
+        flow: Flow | None = self.get_object(request, unquote(object_id))
+        if flow is None:
+            raise Http404
+        if not self.has_view_permission(request, flow):
+            raise PermissionDenied
+        return flow
+
+    def _context(self, request: HttpRequest, flow: Flow, title: Any) -> dict[str, Any]:
+        return {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "subtitle": str(flow),
+            "original": flow,
+            "media": self.media,
+            "changelist_url": self._url("changelist"),
+            "change_url": self._url("change", flow.pk),
+        }
+
+
+@admin.register(Experience)
+class ExperienceAdmin(FlowAdmin):
+    """Flows with one variant."""
+
+    subtype = Flow.Subtype.EXPERIENCE
+    inlines = (ExperienceVariantInline,)
+
+    def get_urls(self) -> list[URLPattern]:
+        by_ref = path(
+            "by-ref/<uuid:ref>/",
+            self.admin_site.admin_view(require_GET(self.by_ref_view)),
+            name="personalize_flow_by_ref",
+        )
+        return [by_ref, *super().get_urls()]
+
+    def by_ref_view(self, request: HttpRequest, ref: UUID) -> HttpResponse:
+        """Lead from an execution to the page of its flow, whichever kind it is of."""
+        flow = Flow.objects.filter(ref=ref, client__in=visible_clients(request.user)).first()
+        if flow is None:
+            raise Http404
+        kind = "experience" if flow.subtype == Flow.Subtype.EXPERIENCE else "experiment"
+        name = f"admin:personalize_{kind}_change"
+        return HttpResponseRedirect(reverse(name, args=[flow.pk], current_app=self.admin_site.name))
+
+
+@admin.register(Experiment)
+class ExperimentAdmin(FlowAdmin):
+    """Flows whose variants compete."""
+
+    subtype = Flow.Subtype.EXPERIMENT
+    inlines = (ExperimentVariantInline,)
+
+
+def _shown_variants(result: preview.Preview | None) -> list[dict[str, Any]]:
+    if result is None:
+        return []
+    return [
+        {
+            "report": report,
+            "is_html": report.content_type == Variant.ContentType.HTML,
+            "text": report.content
+            if isinstance(report.content, str)
+            else json.dumps(report.content, indent=2, ensure_ascii=False, default=_plain),
+        }
+        for report in result.variants
+    ]
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,117 @@
+"""What changed from one revision of a flow to the next, in words and lines."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from personalize import conditions, flows
+from personalize.models import Flow, FlowRevision
+
+_MOST_LINES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that changed: before and after, or for a text the lines of its diff."""
+
+    what: str
+    before: str = ""
+    after: str = ""
+    lines: Sequence[tuple[str, str]] = ()
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """Compare two definitions."""
+    found: list[Change] = []
+    for key, label in (("name", _("Name")), ("friendlyId", _("Friendly ID"))):
+        _compare(found, label, before.get(key), after.get(key))
+    _compare(found, _("Delivered by"), before.get("type"), after.get("type"))
+    _compare(found, _("Channels"), _listed(before), _listed(after))
+    for key, label in (("pageTargeting", _("Pages")), ("audience", _("Audience"))):
+        if (before.get(key) or {}) != (after.get(key) or {}):
+            found.append(Change(label, sentence(before.get(key)), sentence(after.get(key))))
+    _compare(found, _("Share of guests let in"), _share(before), _share(after))
+    old = {variant["ref"]: variant for variant in before.get("variants", ())}
+    new = {variant["ref"]: variant for variant in after.get("variants", ())}
+    for ref in [*old, *(ref for ref in new if ref not in old)]:
+        found += _variant_changes(old.get(ref), new.get(ref))
+    if not found and before.get("variants") != after.get("variants"):
+        found.append(Change(_("The order of the variants")))
+    return found
+
+
+def draft_of(flow: Flow) -> dict[str, Any]:
+    """Return the draft in the form of a published definition."""
+    return flows.definition_of(flow, list(flow.variants.order_by("position", "pk")))
+
+
+def previous_of(revision: FlowRevision) -> FlowRevision | None:
+    rows = FlowRevision.objects.filter(flow=revision.flow_id, number__lt=revision.number)
+    return rows.order_by("-number").first()
+
+
+def sentence(tree: object) -> str:
+    """Return a condition in words, whatever is stored."""
+    try:
+        return conditions.compile(tree).sentence
+    except conditions.ConditionError as error:
+        return str(error)
+
+
+def _compare(found: list[Change], what: str, before: Any, after: Any) -> None:
+    if before != after:
+        found.append(Change(what, _text(before), _text(after)))
+
+
+def _variant_changes(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> list[Change]:
+    if before is None or after is None:
+        known = before or after or {}
+        lines = _diff(before, after)
+        label = _("Variant “%(name)s” added") if before is None else _("Variant “%(name)s” removed")
+        return [Change(label % {"name": known.get("name", "")}, lines=lines)]
+    name = after.get("name", "")
+    found: list[Change] = []
+    for key, label in (
+        ("name", _("Variant “%(name)s”: name")),
+        ("weight", _("Variant “%(name)s”: share of traffic")),
+        ("isControl", _("Variant “%(name)s”: control")),
+        ("contentType", _("Variant “%(name)s”: content type")),
+    ):
+        _compare(found, label % {"name": name}, before.get(key), after.get(key))
+    if before.get("content") != after.get("content"):
+        label = _("Variant “%(name)s”: content") % {"name": name}
+        found.append(Change(label, lines=_diff(before, after)))
+    return found
+
+
+def _diff(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
+    """Return (kind, line): kind is "added", "removed" or "same"."""
+    old = str(before.get("content", "")).splitlines() if before else []
+    new = str(after.get("content", "")).splitlines() if after else []
+    kinds = {"+": "added", "-": "removed", " ": "same"}
+    lines = difflib.unified_diff(old[:_MOST_LINES], new[:_MOST_LINES], lineterm="", n=2)
+    body = [line for line in list(lines)[2:] if not line.startswith("@@")]
+    return [(kinds.get(line[:1], "same"), line[1:]) for line in body]
+
+
+def _listed(definition: Mapping[str, Any]) -> str:
+    return ", ".join(definition.get("channels") or []) or _("every channel")
+
+
+def _share(definition: Mapping[str, Any]) -> str:
+    return f"{float(definition.get('allocation', 100)):g} %"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    return f"{value:g}" if isinstance(value, float) else str(value if value is not None else "–")

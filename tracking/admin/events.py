@@ -1,0 +1,85 @@
+"""Events in the admin: what happened, as sentences; the payload as rows, raw JSON last."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext_lazy as _
+
+from tracking import timeline
+from tracking.admin import payloads
+from tracking.admin.big_tables import CappedPaginator, ChannelFilter, ReceivedFilter, TypeFilter
+from tracking.admin.scoping import ClientFilter, ReadOnlyAdmin
+from tracking.models import Event
+from tracking.timeline import Line
+
+
+def flow_url(line: Line, site_name: str) -> str:
+    """Return the admin page of the flow that an execution ran; empty where no app knows it."""
+    run = line.data.get("flowExecution")
+    ref = run.get("flowRef") if line.kind == "execution" and isinstance(run, dict) else None
+    try:
+        ref = UUID(str(ref))
+        return reverse("admin:personalize_flow_by_ref", args=[ref], current_app=site_name)
+    except (NoReverseMatch, ValueError):
+        return ""
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin[Event]):
+    """A list of facts, newest first. Nothing here changes one."""
+
+    list_display = ("occurred_at", "what", "guest", "channel", "point_of_sale", "client")
+    list_display_links = ("occurred_at", "what")
+    list_filter = (ClientFilter, TypeFilter, ChannelFilter, ReceivedFilter)
+    list_select_related = ("guest", "point_of_sale", "client", "session")
+    list_per_page = 50
+    ordering = ("-ref",)
+    sortable_by = ()
+    search_fields = ("ref",)
+    search_help_text = _("The ref of an event, a session or a browser, a guest’s ref, a message id")
+    paginator = CappedPaginator
+    show_full_result_count = False
+    change_list_template = "tracking/admin/change_list.html"
+    change_form_template = "tracking/admin/event.html"
+
+    class Media:
+        css = {"all": ["tracking/admin.css"]}
+
+    @admin.display(description=_("what happened"))
+    def what(self, event: Event) -> str:
+        line = timeline.line_of(event)
+        return f"{line.sentence} · {line.detail}" if line.detail else line.sentence
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
+    ) -> tuple[QuerySet[Event], bool]:
+        """Look up by what has an index: no text of a payload is ever searched."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        try:
+            ref = UUID(term)
+        except ValueError:
+            return queryset.filter(message_id=term), False
+        by_ref = queryset.filter(ref=ref) | queryset.filter(session__ref=ref)
+        by_ref |= queryset.filter(guest__ref=ref) | queryset.filter(message_id=term)
+        return by_ref | queryset.filter(browser__value=str(ref)), False
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        event = context["original"]
+        line = timeline.line_of(event)
+        context |= {
+            "line": line,
+            "flow_url": flow_url(line, self.admin_site.name),
+            "payload": payloads.rows(event.data),
+            "raw": payloads.pretty(event.data),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)

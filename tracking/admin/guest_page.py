@@ -1,0 +1,95 @@
+"""What a guest's page says: the timeline by visits, the profile, identifiers and merges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from tracking import timeline
+from tracking.admin import payloads
+from tracking.admin.events import flow_url
+from tracking.models import Guest, Identifier, MergeRecord, Session
+from tracking.timeline import Line
+
+PAGE = 50
+_MOST_IDENTIFIERS = 100
+_MOST_MERGES = 50
+_PROFILE = (
+    "first_name", "last_name", "title", "gender", "date_of_birth", "email", "phone", "street",
+    "city", "state", "postal_code", "country", "nationality", "language",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the timeline as a template shows it."""
+
+    line: Line
+    flow_url: str
+    raw: str
+
+
+@dataclass(slots=True)
+class Visit:
+    """The lines of one session; `session` is None for what happened outside of any."""
+
+    session: Session | None
+    entries: list[Entry] = field(default_factory=list)
+
+
+def context_of(guest: Guest, *, before: UUID | None, site_name: str) -> dict[str, Any]:
+    """Return the page's values: a fixed number of queries, whatever the guest has done."""
+    lines = timeline.of_guest(guest, before=before, limit=PAGE + 1)
+    shown = lines[:PAGE]
+    return {
+        "visits": _by_visit(entries_of(shown, site_name)),
+        "older": shown[-1].ref if len(lines) > PAGE else None,
+        "is_first_page": before is None,
+        "pill": payloads.pill(guest.type, guest.get_type_display()),
+        "profile": _profile(guest),
+        "attributes": payloads.rows(guest.attributes),
+        "identifiers": _identifiers(guest),
+        "merges": _merges(guest),
+    }
+
+
+def entries_of(lines: Sequence[Line], site_name: str) -> list[Entry]:
+    return [Entry(line, flow_url(line, site_name), payloads.pretty(line.data)) for line in lines]
+
+
+def _by_visit(entries: Sequence[Entry]) -> list[Visit]:
+    """Group by session: the visit with the newest line first, each line in its visit."""
+    ids = {entry.line.session_id for entry in entries if entry.line.session_id}
+    sessions = Session.objects.in_bulk(ids)
+    visits: dict[int | None, Visit] = {}
+    for entry in entries:
+        pk = entry.line.session_id
+        visit = visits.setdefault(pk, Visit(sessions.get(pk) if pk else None))
+        visit.entries.append(entry)
+    return list(visits.values())
+
+
+def _profile(guest: Guest) -> list[tuple[str, str]]:
+    values = [(Guest._meta.get_field(name), getattr(guest, name)) for name in _PROFILE]
+    return [
+        (str(getattr(column, "verbose_name", column.name)), _text(value))
+        for column, value in values
+        if value
+    ]
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _identifiers(guest: Guest) -> list[Identifier]:
+    members = Guest.objects.speaking_through(guest.root_id or guest.pk)
+    rows = Identifier.objects.filter(guest__in=members)
+    return list(rows.order_by("provider", "pk")[:_MOST_IDENTIFIERS])
+
+
+def _merges(guest: Guest) -> list[MergeRecord]:
+    rows = MergeRecord.objects.filter(survivor=guest.root_id or guest.pk)
+    return list(rows.select_related("retired").order_by("-merged_at")[:_MOST_MERGES])

@@ -1,0 +1,132 @@
+"""Guests in the admin: who they are and what they did. Undoing a merge is all that can be done."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+
+from tracking import merging
+from tracking.admin import guest_page, payloads
+from tracking.admin.big_tables import CappedPaginator
+from tracking.admin.scoping import ClientFilter, ReadOnlyAdmin
+from tracking.models import Guest, Identifier, MergeRecord
+
+
+@admin.register(Guest)
+class GuestAdmin(ReadOnlyAdmin[Guest]):
+    """A list of people, and a page with each one's timeline."""
+
+    list_display = ("who", "type_pill", "email", "last_seen", "client")
+    list_filter = (ClientFilter, "type")
+    list_select_related = ("client",)
+    list_per_page = 50
+    ordering = ("-last_seen",)
+    search_fields = ("ref",)
+    search_help_text = _("A ref, an e-mail, a name, or the value of an identifier")
+    paginator = CappedPaginator
+    show_full_result_count = False
+    change_list_template = "tracking/admin/change_list.html"
+    change_form_template = "tracking/admin/guest.html"
+
+    class Media:
+        css = {"all": ["tracking/admin.css"]}
+
+    @admin.display(description=_("guest"), ordering="first_name")
+    def who(self, guest: Guest) -> str:
+        return str(guest)
+
+    @admin.display(description=_("type"), ordering="type")
+    def type_pill(self, guest: Guest) -> SafeString:
+        return payloads.pill(guest.type, guest.get_type_display())
+
+    def has_undo_permission(self, request: HttpRequest) -> bool:
+        user: Any = request.user
+        return bool(user.has_perm("tracking.unmerge_guest"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Guest]:
+        return super().get_queryset(request).select_related("client", "root")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Guest], search_term: str
+    ) -> tuple[QuerySet[Guest], bool]:
+        """Find by ref, e-mail, exact identifier, or words of the name."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        named = Identifier.objects.filter(value__in=[term, term.lower()])
+        wanted = Q(pk__in=named.values("guest"))
+        try:
+            wanted |= Q(ref=UUID(term))
+        except ValueError:
+            wanted |= Q(lower_email=term.lower())
+            wanted |= _has_words(term)
+        return queryset.alias(lower_email=Lower("email")).filter(wanted), False
+
+    def get_urls(self) -> list[URLPattern]:
+        undo = path(
+            "<path:object_id>/merges/<int:merge_id>/undo/",
+            self.admin_site.admin_view(require_POST(self.undo_view)),
+            name="tracking_guest_undo_merge",
+        )
+        return [undo, *super().get_urls()]
+
+    def undo_view(self, request: HttpRequest, object_id: str, merge_id: int) -> HttpResponse:
+        """Take one merge of the guest back."""
+        guest = self.get_object(request, unquote(object_id))
+        if guest is None:
+            raise Http404
+        if not (self.has_view_permission(request, guest) and self.has_undo_permission(request)):
+            raise PermissionDenied
+        record = MergeRecord.objects.filter(
+            pk=merge_id, survivor=guest, undone_at__isnull=True
+        ).first()
+        if record is None:
+            messages.warning(request, gettext("This merge was undone before."))
+        else:
+            merging.undo(record, now=timezone.now())
+            self.log_change(request, guest, f"Undid the merge of {record.retired.ref}.")
+            messages.success(
+                request, gettext("The merge was undone: the two are separate guests again.")
+            )
+        return HttpResponseRedirect(
+            reverse(
+                "admin:tracking_guest_change", args=[guest.pk], current_app=self.admin_site.name
+            )
+        )
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        guest = context["original"]
+        context |= guest_page.context_of(
+            guest, before=_ref(request.GET.get("before")), site_name=self.admin_site.name
+        )
+        context["can_undo"] = self.has_undo_permission(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+def _has_words(term: str) -> Q:
+    wanted = Q()
+    for word in term.split()[:5]:
+        wanted &= Q(first_name__icontains=word) | Q(last_name__icontains=word)
+    return wanted
+
+
+def _ref(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
