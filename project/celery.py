@@ -16,4 +16,6 @@ app.conf.beat_schedule = {
     "personalize.catch_up": {"task": "personalize.catch_up", "schedule": 60.0},
     "personalize.purge": {"task": "personalize.purge", "schedule": crontab(hour=3, minute=45)},
     "tracking.purge": {"task": "tracking.purge", "schedule": crontab(hour=3, minute=30)},
+    "personalize.catch_up": {"task": "personalize.catch_up", "schedule": 60.0},
+    "personalize.purge": {"task": "personalize.purge", "schedule": crontab(hour=4, minute=0)},
 }
