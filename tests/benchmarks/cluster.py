@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import psycopg
+from django.conf import settings as django_settings
 from django.db import connections
 from psycopg import sql
 
@@ -131,7 +132,9 @@ def use(url: str) -> None:
     from tracking import clients
 
     connections.close_all()
-    connections.databases["default"].update(env.database_from_url(url))
+    entry = env.database_from_url(url)
+    entry["OPTIONS"] |= django_settings.POSTGRES_OPTIONS
+    connections.databases["default"].update(entry)
     if hasattr(connections._connections, "default"):  # type: ignore[attr-defined]
         del connections["default"]
     clients.forget()
