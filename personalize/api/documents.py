@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from personalize.api import condition_schema
+from tracking.api.documents import Link
 
 FlowStatus: TypeAlias = Annotated[
     Literal["DRAFT", "SCHEDULED", "LIVE", "PAUSED", "COMPLETED"],
@@ -106,3 +107,7 @@ class FlowDefinitionList(msgspec.Struct, kw_only=True):
     limit: int
     total: int
     items: list[FlowDefinition]
+    first: Link
+    last: Link
+    next: Link | None
+    prev: Link | None

@@ -1,7 +1,7 @@
 """`/v2/flowDefinitions`: experiences and experiments, managed by servers."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -24,10 +24,14 @@ from personalize.api.documents import (
     Schedule,
     TrafficBody,
 )
+from personalize.api.filters import FlowFilter
 from personalize.models import Flow
 from tracking.api.authentication import ClientBasicAuthentication, IsClient, client_of
 from tracking.api.base import ApiError, DoorViewSet, json_response, read_body, read_document
+from tracking.api.filters import apply
+from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
 from tracking.api.schema import Operation, Parameter, documented
+from tracking.events import stamp
 
 _MAX_BYTES = 1024 * 1024
 
@@ -107,14 +111,8 @@ class StatusBody(msgspec.Struct, kw_only=True):
         id="listFlowDefinitions",
         answer=FlowDefinitionList,
         errors=(400,),
-        parameters=[
-            Parameter(name="status", description="Flows of this status.", type=FlowStatus),
-            Parameter(name="subtype", description="Flows of this kind.", type=FlowSubtype),
-            Parameter(name="friendlyId", description="The flow of this id."),
-            Parameter(name="deleted", description="true: deleted ones too.", type=Literal["true"]),
-            Parameter(name="offset", description="Rows to pass over.", type=int),
-            Parameter(name="limit", description="Rows of a page: 25, 100 at most.", type=int),
-        ],
+        filters=FlowFilter,
+        parameters=OFFSET_PARAMETERS,
     ),
     create=Operation(
         id="createFlowDefinition",
@@ -155,23 +153,19 @@ class FlowDefinitionViewSet(DoorViewSet):
 
     def list(self, request: Request) -> HttpResponse:
         """List flows by name of their friendlyId; deleted ones only with `deleted=true`."""
-        offset, limit = _window(request)
+        offset, limit = offset_window(request)
         rows = Flow.objects.filter(client=client_of(request).id).order_by("friendly_id")
-        if request.query_params.get("deleted") != "true":
-            rows = rows.kept()
-        for name in ("status", "subtype"):
-            if value := request.query_params.get(name):
-                rows = rows.filter(**{name: value.upper()})
-        if value := request.query_params.get("friendlyId"):
-            rows = rows.filter(friendly_id=value)
-        page = rows[offset : offset + limit].prefetch_related("variants")
+        found = apply(FlowFilter, rows, request)
+        total = found.count()
+        page = found.select_related("published").prefetch_related("variants")
         return json_response(
             {
                 "href": request.build_absolute_uri(),
                 "offset": offset,
                 "limit": limit,
-                "total": rows.count(),
-                "items": [_document(request, flow) for flow in page],
+                "total": total,
+                "items": [_document(request, flow) for flow in page[offset : offset + limit]],
+                **offset_links(request, offset=offset, limit=limit, total=total),
             }
         )
 
@@ -265,12 +259,12 @@ def _document(request: Request, flow: Flow) -> dict[str, Any]:
         "description": flow.description,
         "tags": flow.tags,
         "revision": flow.published.number if flow.published else 0,
-        "createdAt": flow.created_at,
-        "modifiedAt": flow.modified_at,
+        "createdAt": stamp(flow.created_at),
+        "modifiedAt": stamp(flow.modified_at),
         "schedule": {
             "type": "simpleSchedule",
-            "startDate": flow.starts_at,
-            "endDate": flow.ends_at,
+            "startDate": stamp(flow.starts_at) if flow.starts_at else None,
+            "endDate": stamp(flow.ends_at) if flow.ends_at else None,
         },
         "channels": flow.channels,
         "pageTargeting": flow.page_targeting,
@@ -338,16 +332,6 @@ def _aware(moment: datetime | None) -> datetime | None:
     if moment is None or moment.tzinfo is not None:
         return moment
     return moment.replace(tzinfo=timezone.get_fixed_timezone(0))
-
-
-def _window(request: Request) -> tuple[int, int]:
-    numbers = []
-    for name, default in (("offset", 0), ("limit", 25)):
-        given = request.query_params.get(name, str(default))
-        if not given.isascii() or not given.isdigit() or len(given) > 9:
-            raise ApiError(400, f"{name}_invalid", f"{name} is a whole number, 0 or more.")
-        numbers.append(int(given))
-    return numbers[0], min(max(numbers[1], 1), 100)
 
 
 _collection = FlowDefinitionViewSet.as_view({"get": "list", "post": "create"})

@@ -98,15 +98,15 @@ class EventViewSet(ServerViewSet):
         body = read_body(request, limit=conf.settings().MAX_TRUSTED_BATCH_BYTES)
         received_at = timezone.now()
         try:
-            items = list(batch.items(body, client))
+            sent = batch.read(body, client)
         except batch.BadEnvelope as error:
             raise ApiError(400, "envelope_invalid", str(error)) from None
-        verdicts = _verdicts(items, client)
+        verdicts = _verdicts(sent.items, client)
         rejected = sum(verdict.status != OK for verdict in verdicts)
         if rejected and request.headers.get("X-Strict-Mode") == "1":
             bad = next(verdict for verdict in verdicts if verdict.status != OK)
             raise ApiError(400, bad.code, f"{rejected} events refused, the first: {bad.message}")
-        if len(items) == 1 and rejected and not _has_events(body):
+        if sent.is_single and rejected:
             raise ApiError(400, verdicts[0].code, verdicts[0].message)
         ref = inbox.accept(client=client, dialect=batch.DIALECT, body=body, received_at=received_at)
         for index, verdict in enumerate(verdicts):
@@ -146,10 +146,6 @@ def uuid_or_404(ref: str, what: str) -> UUID:
         return UUID(ref)
     except ValueError:
         raise ApiError(404, f"{what}_unknown", f"There is no {what} with this ref.") from None
-
-
-def _has_events(body: bytes) -> bool:
-    return b'"events"' in body
 
 
 def _verdicts(items: list[batch.Item], client: ClientConfig) -> list[Verdict]:

@@ -16,7 +16,7 @@ from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, json_response, read_body, read_document
 from tracking.api.documents import GuestDocument, GuestList, Timeline
 from tracking.api.events import ServerViewSet, uuid_or_404
-from tracking.api.pagination import MAX_PAGE, OFFSET_PARAMETERS, offset_links, offset_window
+from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
 from tracking.models import Guest, Identifier
@@ -201,9 +201,7 @@ class GuestViewSet(ServerViewSet):
         """Read what a guest did and saw, newest first."""
         guest = _guest(request, ref)
         _, limit = offset_window(request)
-        cursor = request.query_params.get("before")
-        before = uuid_or_404(cursor, "event") if cursor else None
-        lines = timeline.of_guest(guest, before=before, limit=min(limit, MAX_PAGE))
+        lines = timeline.of_guest(guest, before=_before(request), limit=limit)
         more = len(lines) == limit
         return json_response(
             {
@@ -297,6 +295,14 @@ def _line(line: timeline.Line) -> dict[str, Any]:
         "channel": line.channel,
         "sessionRef": line.session_ref,
     }
+
+
+def _before(request: Request) -> UUID | None:
+    given = request.query_params.get("before")
+    try:
+        return UUID(given) if given else None
+    except ValueError:
+        raise ApiError(400, "before_invalid", "before is the ref of an event.") from None
 
 
 def _next(request: Request, before: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
@@ -37,7 +38,10 @@ class NewestFirst(CursorPagination):
         self, rows: QuerySet[Any], request: Request, view: Any
     ) -> tuple[Sequence[Any], dict[str, str | None]]:
         """Return a page of rows, and the addresses of the next and the previous one."""
-        found: Sequence[Any] = self.paginate_queryset(rows, request, view) or []
+        try:
+            found: Sequence[Any] = self.paginate_queryset(rows, request, view) or []
+        except NotFound:
+            raise ApiError(400, "cursor_invalid", "cursor is none that a page gave.") from None
         return found, {"next": self.get_next_link(), "previous": self.get_previous_link()}
 
 

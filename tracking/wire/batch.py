@@ -74,20 +74,30 @@ class BadEnvelope(ValueError):
     """The request as a whole cannot be taken; the text says why."""
 
 
-def items(raw: bytes, client: ClientConfig) -> Iterator[Item]:
-    """
-    Read the events of a request, one by one.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The events of one request; `is_single` when it was one event and no list."""
 
-    Raises BadEnvelope before the first is yielded when the request is not one
-    event or a list of them, or has more than MAX_BATCH_EVENTS.
+    items: list[Item]
+    is_single: bool
+
+
+def read(raw: bytes, client: ClientConfig) -> Batch:
     """
-    for index, event in enumerate(_events(raw)):
-        yield _item(index, event, client)
+    Read the events of a request, each judged on its own.
+
+    Raises BadEnvelope when the request is not one event or a list of them, or
+    has more than MAX_BATCH_EVENTS.
+    """
+    events = _events(raw)
+    listed = [raw] if events is None else events
+    items = [_item(index, event, client) for index, event in enumerate(listed)]
+    return Batch(items, is_single=events is None)
 
 
 def parse(entry: Entry) -> Iterator[Message | Refused]:
     """Read the stored body of a batch request."""
-    for item in items(entry.body, entry.client):
+    for item in read(entry.body, entry.client).items:
         index = entry.first_index + item.index
         if item.body is None:
             yield Refused(
@@ -109,13 +119,14 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
         )
 
 
-def _events(raw: bytes) -> list[bytes]:
+def _events(raw: bytes) -> list[bytes] | None:
+    """Return the events of a list, or None when the request is one event."""
     try:
         envelope = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _events_tolerantly(raw)
     if "events" not in envelope:
-        return [raw]
+        return None
     try:
         events = msgspec.json.decode(envelope["events"], type=list[msgspec.Raw])
     except msgspec.DecodeError:
@@ -123,7 +134,7 @@ def _events(raw: bytes) -> list[bytes]:
     return [bytes(event) for event in _counted(events)]
 
 
-def _events_tolerantly(raw: bytes) -> list[bytes]:
+def _events_tolerantly(raw: bytes) -> list[bytes] | None:
     """Read a body with an odd value in it: each event is written again, without that value."""
     try:
         envelope = text.read(raw)
@@ -132,7 +143,7 @@ def _events_tolerantly(raw: bytes) -> list[bytes]:
     if not isinstance(envelope, dict):
         raise BadEnvelope('The body is one event, or {"events": [...]}.')
     if "events" not in envelope:
-        return [raw]
+        return None
     if not isinstance(envelope["events"], list):
         raise BadEnvelope("events is not a list of events.")
     return [text.rewrite(event) for event in _counted(envelope["events"])]
