@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.formsets import BaseFormSet
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -155,6 +156,10 @@ class RowForm(forms.Form):
             self.add_error("operator", _("Choose a comparison."))
         elif (row.field == EVENT) is not (row.operator in condition_rows.TIMES):
             self.add_error("operator", _("This comparison does not go with the field."))
+        elif row.field == EVENT and not condition_rows.has_counts(row):
+            between = row.operator == condition_rows.BETWEEN
+            wanted = _("two whole numbers, such as 1 to 3") if between else _("a whole number")
+            self.add_error("value", format_lazy("{} {}.", _("Say how many times:"), wanted))
         else:
             for problem in conditions.validate(condition_rows.node_of(row)):
                 self.add_error(None, problem.message)
@@ -376,6 +381,7 @@ class ConditionWidget(forms.Widget):
     template_name = "personalize/admin/conditions.html"
     use_fieldset = True
     stored: object = None
+    is_saved = False
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> ConditionEditor:
         return ConditionEditor(name, self.stored, data)
@@ -393,7 +399,7 @@ class ConditionWidget(forms.Widget):
             # The errors belong to the inputs: judge them before they are shown.
             for group in editor.groups:
                 group.rows.is_valid()
-        return context | {"editor": editor}
+        return context | {"editor": editor, "is_saved": self.is_saved}
 
     class Media:
         js = ["personalize/conditions.js"]

@@ -90,6 +90,13 @@ def node_of(row: Row) -> dict[str, Any]:
     return node
 
 
+def has_counts(row: Row) -> bool:
+    """Say whether a row about behaviour names how often, in whole numbers."""
+    wanted = {BETWEEN: 2, EXACTLY: 2}.get(row.operator, 1)
+    counts = _counts(row)
+    return len(counts) == wanted and all(isinstance(count, int) for count in counts.values())
+
+
 def tree_of(kind: str, groups: Iterable[tuple[str, list[dict[str, Any]]]]) -> dict[str, Any]:
     """Return the tree of groups of leaves."""
     filled: list[dict[str, Any]] = [{group_kind: nodes} for group_kind, nodes in groups if nodes]

@@ -67,19 +67,19 @@ class FlowForm(_FlowModelForm):
     """The draft of an experience or experiment."""
 
     friendly_id = forms.CharField(
-        label=_("friendly ID"),
+        label=_("Friendly ID"),
         required=False,
         max_length=flows.MAX_FRIENDLY_ID,
         help_text=_(
             "What a call names it by. Made from the name; you may set it until the first publish."
         ),
     )
-    tags = TagsField(label=_("tags"), required=False, help_text=_("Between commas."))
+    tags = TagsField(label=_("Tags"), required=False, help_text=_("Between commas."))
     channels = ChannelsField(
-        label=_("channels"), required=False, help_text=_("None checked: every channel.")
+        label=_("Channels"), required=False, help_text=_("None checked: every channel.")
     )
-    page_targeting = ConditionField(label=_("pages"))
-    audience = ConditionField(label=_("audience"))
+    page_targeting = ConditionField(label=_("Pages"))
+    audience = ConditionField(label=_("Audience"))
 
     class Meta:
         model = Flow
@@ -107,6 +107,7 @@ class FlowForm(_FlowModelForm):
             if name in self.fields:
                 widget: Any = self.fields[name].widget
                 widget.stored = getattr(self.instance, name)
+                widget.is_saved = self.instance.pk is not None
         kind: Any = self.fields.get("type")
         if kind is not None:
             kind.choices = [
@@ -141,7 +142,7 @@ class VariantForm(_VariantModelForm):
     """One version of what a flow shows."""
 
     content = forms.CharField(
-        label=_("content"),
+        label=_("Content"),
         strip=False,
         initial="{}",
         widget=forms.Textarea(attrs={"rows": 10, "class": "tr-code", "spellcheck": "false"}),

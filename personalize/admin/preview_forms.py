@@ -19,23 +19,23 @@ class PreviewForm(forms.Form):
     """Posted, not put into the address: addresses are logged, and a guest's e-mail is nobody's."""
 
     guest = forms.CharField(
-        label=_("guest"),
+        label=_("Guest"),
         required=False,
         max_length=400,
         help_text=_(
             "A ref, an e-mail, or an identifier such as CUSTOMER_ID:42. Empty: a new visitor."
         ),
     )
-    channel = forms.ChoiceField(label=_("channel"), choices=list(CHANNELS.items()), initial="WEB")
+    channel = forms.ChoiceField(label=_("Channel"), choices=list(CHANNELS.items()), initial="WEB")
     page = forms.CharField(
-        label=_("page"),
+        label=_("Page"),
         required=False,
         max_length=4096,
         help_text=_("An address or a path, such as /pricing."),
     )
-    language = forms.CharField(label=_("language"), required=False, max_length=2)
+    language = forms.CharField(label=_("Language"), required=False, max_length=2)
     params = forms.CharField(
-        label=_("parameters"),
+        label=_("Parameters"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 3, "class": "tr-code", "spellcheck": "false"}),
         help_text=_("One a line, such as campaign=summer; or a JSON object."),

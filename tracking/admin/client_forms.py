@@ -78,7 +78,7 @@ class ClientForm(_ClientModelForm):
     """A client's settings."""
 
     allowed_origins = LinesField(
-        label=_("allowed origins"),
+        label=_("Allowed origins"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 4, "class": "tr-lines"}),
         help_text=_(
@@ -87,7 +87,7 @@ class ClientForm(_ClientModelForm):
         ),
     )
     identity_rules = LinesField(
-        label=_("identity rules"),
+        label=_("Identity rules"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 4, "class": "tr-lines"}),
         help_text=_(
@@ -96,13 +96,13 @@ class ClientForm(_ClientModelForm):
         ),
     )
     currency = forms.CharField(
-        label=_("currency"),
+        label=_("Currency"),
         max_length=3,
         initial="EUR",
         validators=[RegexValidator(r"^[A-Z]{3}\Z", _("A currency is three letters: EUR."))],
     )
     language = forms.CharField(
-        label=_("language"),
+        label=_("Language"),
         max_length=2,
         initial="EN",
         validators=[RegexValidator(r"^[A-Z]{2}\Z", _("A language is two letters: EN."))],

@@ -34,10 +34,10 @@ def flow_url(line: Line, site_name: str) -> str:
 class EventAdmin(ReadOnlyAdmin[Event]):
     """A list of facts, newest first. Nothing here changes one."""
 
-    list_display = ("occurred_at", "what", "guest", "channel", "point_of_sale", "client")
+    list_display = ("occurred_at", "what", "person", "channel", "client")
     list_display_links = ("occurred_at", "what")
     list_filter = (ClientFilter, TypeFilter, ChannelFilter, ReceivedFilter)
-    list_select_related = ("guest", "point_of_sale", "client", "session")
+    list_select_related = ("guest__root", "client", "session")
     list_per_page = 50
     ordering = ("-ref",)
     sortable_by = ()
@@ -55,6 +55,10 @@ class EventAdmin(ReadOnlyAdmin[Event]):
     def what(self, event: Event) -> str:
         line = timeline.line_of(event)
         return f"{line.sentence} · {line.detail}" if line.detail else line.sentence
+
+    @admin.display(description=_("guest"))
+    def person(self, event: Event) -> str:
+        return str(event.guest.root or event.guest)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
@@ -78,6 +82,7 @@ class EventAdmin(ReadOnlyAdmin[Event]):
         line = timeline.line_of(event)
         context |= {
             "line": line,
+            "person": event.guest.root or event.guest,
             "flow_url": flow_url(line, self.admin_site.name),
             "payload": payloads.rows(event.data),
             "raw": payloads.pretty(event.data),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from django.utils.text import capfirst
+
 from tracking import timeline
 from tracking.admin import payloads
 from tracking.admin.events import flow_url
@@ -74,7 +76,7 @@ def _by_visit(entries: Sequence[Entry]) -> list[Visit]:
 def _profile(guest: Guest) -> list[tuple[str, str]]:
     values = [(Guest._meta.get_field(name), getattr(guest, name)) for name in _PROFILE]
     return [
-        (str(getattr(column, "verbose_name", column.name)), _text(value))
+        (capfirst(getattr(column, "verbose_name", column.name)), _text(value))
         for column, value in values
         if value
     ]

@@ -121,6 +121,9 @@ class ClientScopedTabularInline(_ClientScoped, _TabularInline[M, P]):
 class ReadOnlyAdmin(ClientScopedAdmin[M]):
     """Rows that the walk writes: the admin shows them."""
 
+    # Facets count the whole table once for every choice.
+    show_facets = admin.ShowFacets.NEVER
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

@@ -27,7 +27,7 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
 
     list_display = (
         "started_at",
-        "guest",
+        "person",
         "channel",
         "point_of_sale",
         "status_pill",
@@ -37,7 +37,7 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
         "client",
     )
     list_filter = (ClientFilter, ChannelFilter, "status")
-    list_select_related = ("guest", "point_of_sale", "client")
+    list_select_related = ("guest__root", "point_of_sale", "client")
     list_per_page = 50
     ordering = ("-pk",)
     sortable_by = ()
@@ -50,6 +50,10 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
 
     class Media:
         css = {"all": ["tracking/admin.css"]}
+
+    @admin.display(description=_("guest"))
+    def person(self, session: Session) -> str:
+        return str(session.guest.root or session.guest)
 
     @admin.display(description=_("status"))
     def status_pill(self, session: Session) -> SafeString:
@@ -74,6 +78,7 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
         session = context["original"]
         context |= {
             "pill": payloads.pill(session.status, session.get_status_display()),
+            "person": session.guest.root or session.guest,
             "utm": payloads.rows(session.utm),
             "entries": self._entries(session),
             "most": _MOST_EVENTS,
