@@ -1,0 +1,43 @@
+"""The README keeps its word: its settings are those there are, and its Python is Python."""
+
+import re
+from dataclasses import fields
+
+import personalize.conf
+import tracking.conf
+from project.celery import app
+from tests.services import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_readme__settings_tables__name_every_key_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]*)` \|", README, flags=re.MULTILINE))
+    settings = [*fields(tracking.conf.Settings), *fields(personalize.conf.Settings)]
+
+    expected = {field.name: repr(field.default).replace("'", '"') for field in settings}
+    assert rows == expected
+
+
+def test_readme__beat_schedule__is_the_demo_projects() -> None:
+    (block,) = [code for code in blocks("python") if "beat_schedule" in code]
+
+    for name, entry in app.conf.beat_schedule.items():
+        assert f'"{name}": {{"task": "{entry["task"]}"' in block
+
+
+def test_readme__python_blocks__compile() -> None:
+    for code in blocks("python"):
+        compile(code, "README.md", "exec")
+
+
+def test_readme__first_screen__has_the_two_commands_alone_on_their_lines() -> None:
+    commands = blocks("sh")[:2]
+
+    assert commands[0].endswith(" manage.py demo\n")
+    assert commands[1].endswith("/pytest\n")
+    assert all(command.count("\n") == 1 for command in commands)
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
