@@ -13,9 +13,7 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "tracking.sweep_inbox": {"task": "tracking.sweep_inbox", "schedule": 5.0},
     "tracking.close_idle_sessions": {"task": "tracking.close_idle_sessions", "schedule": 60.0},
-    "personalize.catch_up": {"task": "personalize.catch_up", "schedule": 60.0},
-    "personalize.purge": {"task": "personalize.purge", "schedule": crontab(hour=3, minute=45)},
     "tracking.purge": {"task": "tracking.purge", "schedule": crontab(hour=3, minute=30)},
     "personalize.catch_up": {"task": "personalize.catch_up", "schedule": 60.0},
-    "personalize.purge": {"task": "personalize.purge", "schedule": crontab(hour=4, minute=0)},
+    "personalize.purge": {"task": "personalize.purge", "schedule": crontab(hour=3, minute=45)},
 }
