@@ -327,11 +327,11 @@ class ConditionEditor:
             )
 
     def _posted_json(self) -> dict[str, Any]:
-        text = self.json_text.strip()
+        text = self.json_text
         if len(text) > _MOST_JSON:
             raise ValidationError(gettext("This is too long for conditions."))
         try:
-            tree = json.loads(text) if text else {}
+            tree = json.loads(text) if text.strip() else {}
         except (ValueError, RecursionError) as error:
             line = getattr(error, "lineno", 1)
             raise ValidationError(

@@ -45,9 +45,9 @@ def staff(*permissions: str, group: Group | None = None) -> Browser:
     return browser
 
 
-def superuser() -> Browser:
+def superuser(name: str = "root") -> Browser:
     user: Any = get_user_model()._default_manager.create(
-        username="root", is_staff=True, is_superuser=True
+        username=name, is_staff=True, is_superuser=True
     )
     browser = Browser()
     browser.force_login(user)

@@ -1,0 +1,121 @@
+"""The admin as a marketer uses it, in a real browser: what only the scripts of the page do."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from playwright.sync_api import Page, sync_playwright
+
+from personalize.models import Flow
+from tests.conftest import Database
+from tracking.models import Client
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+_CHROMIUMS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+
+
+@pytest.fixture
+def marketer(
+    on_sqlite: Database, live_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Page]:
+    """A page of the admin, signed in; whatever goes wrong in its scripts fails the test."""
+    chromium = next((path for path in _CHROMIUMS if Path(path).exists()), None)
+    if chromium is None:
+        pytest.skip("Chromium is not installed.")
+    get_user_model()._default_manager.create_superuser(username="root", password="root")
+    # The driver has an event loop in this thread, which is no sign of Django in one.
+    monkeypatch.setitem(os.environ, "DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    errors: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
+        page = browser.new_page(base_url=live_server.url)
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto("/admin/")
+        page.fill("#id_username", "root")
+        page.fill("#id_password", "root")
+        page.click("[type=submit]")
+        yield page
+        browser.close()
+    assert errors == []
+
+
+def test_experience__typed_in_a_browser__shows_its_id_and_goes_live(
+    marketer: Page, shop: Client
+) -> None:
+    page = marketer
+    page.goto("/admin/personalize/experience/add/")
+    page.locator("#id_name").press_sequentially("Été Sale!")
+    page.wait_for_function("document.getElementById('id_friendly_id').value === 'ete_sale'")
+
+    audience = page.locator(".pz-conditions[data-name=audience]")
+    rows = audience.locator(".pz-rows > .pz-row:visible")
+    fill(rows.nth(0), field="guest.country", operator="is", value="GB")
+    audience.locator(".pz-add-row").first.click()
+    assert rows.count() == 2
+    fill(rows.nth(1), field="event", detail="ADD", operator="times_at_least", value="2")
+    page.fill("#id_variants-0-name", "Banner")
+    page.fill("#id_variants-0-content", '{"title": "Hello"}')
+    page.click("[name=_continue]")
+
+    saved = audience.locator(".pz-sentence").inner_text()
+    assert "Guest country is “GB” and Guest did ADD at least 2 times" in saved
+    page.click("button[value=go_live]")
+    assert page.locator(".pz-state .tr-pill").inner_text() == "Live"
+    flow = Flow.objects.get()
+    assert (flow.friendly_id, flow.status) == ("ete_sale", "LIVE")
+    assert len(flow.audience["all"]) == 2
+
+
+def test_friendly_id__set_by_hand__is_kept_while_the_name_changes(
+    marketer: Page, shop: Client
+) -> None:
+    page = marketer
+    page.goto("/admin/personalize/experience/add/")
+
+    page.fill("#id_friendly_id", "my_own")
+    page.locator("#id_name").press_sequentially("Something else")
+    page.wait_for_timeout(500)
+    page.fill("#id_variants-0-name", "V")
+    page.click("[name=_continue]")
+
+    assert Flow.objects.get().friendly_id == "my_own"
+
+
+def test_rows__removed_and_grouped_in_a_browser__are_saved_so(marketer: Page, shop: Client) -> None:
+    page = marketer
+    page.goto("/admin/personalize/experience/add/")
+    page.fill("#id_name", "Grouped")
+    page.fill("#id_variants-0-name", "V")
+
+    audience = page.locator(".pz-conditions[data-name=audience]")
+    rows = audience.locator(".pz-rows > .pz-row:visible")
+    fill(rows.nth(0), field="guest.city", operator="is", value="Cork")
+    audience.locator(".pz-add-row").first.click()
+    fill(rows.nth(1), field="guest.email", operator="exists")
+    rows.nth(0).locator(".pz-remove-row").click()
+    audience.locator(".pz-add-group").click()
+    fill(rows.nth(1), field="request.params.", detail="tier", operator="is", value="gold")
+    audience.locator("[name=audience-kind]").select_option("any")
+    page.click("[name=_continue]")
+
+    assert Flow.objects.get().audience == {
+        "any": [
+            {"all": [{"field": "guest.email", "operator": "exists"}]},
+            {"all": [{"field": "request.params.tier", "operator": "is", "value": "gold"}]},
+        ]
+    }
+
+
+def fill(row: Any, *, field: str, operator: str, detail: str = "", value: str = "") -> None:
+    row.locator(".pz-field").select_option(field)
+    row.locator(".pz-operator").select_option(operator)
+    if detail:
+        row.locator(".pz-detail").fill(detail)
+    if value:
+        row.locator(".pz-value").fill(value)
