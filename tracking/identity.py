@@ -491,21 +491,25 @@ def _guests(ids: set[int]) -> dict[int, GuestKey]:
 
 
 def _touch(items: Sequence[Identified]) -> None:
-    """Keep the newest time each guest was seen, and whether a flow ran for it."""
+    """Keep the oldest and newest time each guest was seen, and whether a flow ran for it."""
     seen: dict[int, dict[str, Any]] = {}
     for item in items:
+        at = item.message.occurred_at
         for guest_id in {item.guest.id, item.guest.root_id}:
             row = seen.setdefault(
-                guest_id, {"id": guest_id, "last_seen": item.message.occurred_at, "has_runs": False}
+                guest_id, {"id": guest_id, "first_seen": at, "last_seen": at, "has_runs": False}
             )
-            row["last_seen"] = max(row["last_seen"], item.message.occurred_at)
+            row["first_seen"] = min(row["first_seen"], at)
+            row["last_seen"] = max(row["last_seen"], at)
             row["has_runs"] = row["has_runs"] or item.message.flow_execution_ref is not None
     table = Guest._meta.db_table
+    oldest = db.least(f'"{table}"."first_seen"', 'new."first_seen"')
     newest = db.greatest(f'"{table}"."last_seen"', 'new."last_seen"')
     runs = "OR" if db.is_postgres() else "|"
     db.update_rows(
         Guest,
         [seen[guest_id] for guest_id in sorted(seen)],
         key="id",
-        sets=f'"last_seen" = {newest}, "has_runs" = "{table}"."has_runs" {runs} new."has_runs"',
+        sets=f'"first_seen" = {oldest}, "last_seen" = {newest}, '
+        f'"has_runs" = "{table}"."has_runs" {runs} new."has_runs"',
     )

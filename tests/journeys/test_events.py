@@ -103,3 +103,18 @@ def test_batch__with_a_bad_event__takes_the_others_and_says_which(
     again = api.json(api.batch({"type": "ADD", "browserId": browser["ref"], "messageId": "m-4"}))
     assert again["accepted"] == 1
     assert len(api.read("/v2/events")["items"]) == 2
+
+
+def test_batch__with_older_events__moves_the_guests_first_visit_back(
+    database: Database, api: Api
+) -> None:
+    browser = api.create_browser()
+
+    api.batch(
+        {"type": "VIEW", "browserId": browser["ref"], "occurredAt": "2026-01-31T12:00:00Z"},
+        {"type": "VIEW", "browserId": browser["ref"], "occurredAt": "2026-01-30T12:00:00Z"},
+    )
+
+    guest = api.read(f"/v2.1/guests/{browser['customer_ref']}")
+    assert guest["firstSeen"] == "2026-01-30T12:00:00.000Z"
+    assert guest["lastSeen"] > "2026-01-31"
