@@ -47,6 +47,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+def add(request: HttpRequest) -> HttpResponse:
+    tracking.track(request, "ADD", {"product": {"name": "Cool Shoes"}})
+    return HttpResponse()
+
+
 def offer(request: HttpRequest) -> HttpResponse:
     outcome = personalize.execute(request, "hero*", params={"seat": 3})
     return HttpResponse(
@@ -66,6 +71,7 @@ urlpatterns = [
     path("page/", page),
     path("page/<str:name>/", page),
     path("buy/", buy),
+    path("add/", add),
     path("sign-in/", sign_in),
     path("offer/", offer),
     path("writes/", page_that_writes),
@@ -176,6 +182,16 @@ def test_track__from_a_view__becomes_an_event_of_this_browser(
     assert event["arbitraryData"]["utm_campaign"] == "spring"
     assert event["sessionRef"] is not None
     assert len(api.read("/v2/events")["items"]) == 1
+
+
+def test_track__of_a_product__is_told_by_its_name(
+    on_sqlite: Database, browser: Browser, api: Api
+) -> None:
+    browser.get("/add/")
+
+    (guest,) = api.read("/v2.1/guests")["items"]
+    (line,) = api.json(api.get(f"{guest['href']}/timeline", basic=True))["items"]
+    assert line["sentence"] == "Added Cool Shoes to the cart"
 
 
 def test_identify__from_a_view__joins_the_browsers_of_one_customer(
