@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 from django.apps import apps
-from django.db import connections, models, router, transaction
+from django.db import OperationalError, connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
@@ -199,6 +199,13 @@ def _sqlite_time(value: datetime) -> str:
 def loaded_json(value: Any) -> Any:
     """Read a JSON column that a raw statement answered (as text, on both databases)."""
     return msgspec.json.decode(value) if isinstance(value, str | bytes) else value
+
+
+def is_contention(error: OperationalError) -> bool:
+    """Tell whether other transactions were in the way, so that doing it again may work."""
+    sqlstate = getattr(error.__cause__, "sqlstate", None)
+    # Deadlock, failed serialization, lock not available; SQLite says it in words.
+    return sqlstate in ("40P01", "40001", "55P03") or "database is locked" in str(error)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ its worker cannot do so for ever.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,6 +40,7 @@ logger = logging.getLogger("tracking")
 _TRANSIENT = (OperationalError, InterfaceError)
 _CLAIM_BYTES = 8 * 1024 * 1024
 _LONGEST_WALK = timedelta(minutes=15)
+_TRIES = 5
 
 
 def walk(messages: Sequence[Message], locked: Locked, *, now: datetime) -> Recorded:
@@ -73,11 +74,14 @@ def process_batch(*, now: datetime) -> Walked | None:
         return None
     if note.position is not None:
         return _walk_alone(note, now=now)
+
+    def walk_and_settle() -> Walked:
+        walked = _walk_entries(_claim(note.entries), now=now)
+        WalkNote.objects.filter(pk=note.pk).delete()
+        return walked
+
     try:
-        with db.write():
-            walked = _walk_entries(_claim(note.entries), now=now)
-            WalkNote.objects.filter(pk=note.pk).delete()
-            return walked
+        return _in_one_transaction(walk_and_settle)
     except BaseException:
         WalkNote.objects.filter(pk=note.pk).delete()
         raise
@@ -85,8 +89,20 @@ def process_batch(*, now: datetime) -> Walked | None:
 
 def process_entries(refs: Sequence[UUID], *, now: datetime) -> Walked:
     """Walk just these entries: those that a request has accepted, when it walks its own."""
+    return _in_one_transaction(lambda: _walk_entries(_claim([str(ref) for ref in refs]), now=now))
+
+
+def _in_one_transaction(work: Callable[[], Walked]) -> Walked:
+    """Walk all or nothing; where another worker was in the way, begin again from the claim."""
+    for _ in range(_TRIES - 1):
+        try:
+            with db.write():
+                return work()
+        except OperationalError as error:
+            if not db.is_contention(error):
+                raise
     with db.write():
-        return _walk_entries(_claim([str(ref) for ref in refs]), now=now)
+        return work()
 
 
 # --- claiming --------------------------------------------------------------------------
@@ -291,8 +307,8 @@ def _walk_alone(note: WalkNote, *, now: datetime) -> Walked:
             continue
         with db.write():
             done, bad = _walk_messages([message], now=now)
-            events += done
-            refused += bad
+        events += done
+        refused += bad
     with db.write():
         quarantine.hold(refused, now=now)
         InboxEntry.objects.filter(ref=ref).delete()

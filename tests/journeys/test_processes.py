@@ -176,6 +176,30 @@ def test_message_id__posted_from_fifty_connections__is_one_event(
     assert Event.objects.count() == 1
 
 
+def test_sqlite__with_eight_writers_and_inline_walks__refuses_and_loses_nothing(
+    on_sqlite: Database, api: Api, http_server: StartServer
+) -> None:
+    browsers = [api.create_browser()["ref"] for _ in range(8)]
+    server = http_server(database_url=on_sqlite.url, threads=8)
+    statuses: list[str] = []
+
+    def write(browser: str) -> None:
+        for n in range(10):
+            statuses.append(
+                post(server, "/v1.2/events", event(api, browser, page=f"p{n}"))["status"]
+            )
+
+    threads = [threading.Thread(target=write, args=(browser,)) for browser in browsers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert statuses == ["OK"] * 80
+    assert Event.objects.count() + InboxEntry.objects.count() == 80
+    assert QuarantinedMessage.objects.count() == 0
+
+
 def test_follow_command__without_celery__drains_and_stops_politely(
     on_sqlite: Database, api: Api, settings: Any, follow_inbox: Any
 ) -> None:

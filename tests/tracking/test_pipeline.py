@@ -24,6 +24,7 @@ from tracking import (
     merging,
     pipeline,
     quarantine,
+    recording,
     sessionization,
     sessions,
     uuid7,
@@ -349,6 +350,35 @@ def test_two_workers__on_shuffled_overlapping_links__end_as_the_pure_model_says(
         assert (row.guest.root_id or row.guest_id) == owner, key
 
 
+def test_two_workers__that_deadlock__both_finish_in_the_end(
+    on_postgres: Database, shop: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob = BrowserFactory.create_batch(2, guest__client=shop)
+    refs = [
+        accept(shop, view(ada, "a-0"), at=NOW),
+        accept(shop, view(bob, "b-0"), at=NOW + timedelta(seconds=1)),
+    ]
+    both_hold_one = threading.Barrier(2)
+    crossed = threading.local()
+    real = recording.record
+
+    def crossing(items: Any, *, now: datetime) -> Any:
+        done = real(items, now=now)
+        if not getattr(crossed, "done", False):
+            crossed.done = True
+            both_hold_one.wait(timeout=20)
+            other = bob if items[0].identified.browser_id == ada.pk else ada
+            Guest.objects.filter(pk=other.guest_id).update(title="crossed")
+        return done
+
+    monkeypatch.setattr(recording, "record", crossing)
+    waiting = iter(refs)
+    in_threads(2, lambda: pipeline.process_entries([next(waiting)], now=timezone.now()))
+
+    assert Event.objects.count() == 2
+    assert QuarantinedMessage.objects.count() == 0
+
+
 def test_walk__of_a_batch__takes_a_fixed_number_of_queries(
     database: Database,
     shop: Client,
@@ -399,7 +429,7 @@ def dies_at_message(ref: uuid.UUID, position: int, *, deaths: int) -> None:
     )
 
 
-def in_threads(count: int, work: Callable[[], None]) -> None:
+def in_threads(count: int, work: Callable[[], object]) -> None:
     failures: list[BaseException] = []
 
     def run() -> None:
