@@ -25,6 +25,7 @@ class Journey:
         self.wrong: list[str] = []
         self.calls = 0
         self.browser_id = ""
+        self.guest_ref = ""
         self.answer: Any = None
         self.tracking_event: Any = None
 

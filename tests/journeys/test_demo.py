@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from project.demo import history, payloads
+from project.demo.api import Answer, Api
+from project.demo.journey import Journey
 from tests.services import ROOT
 
 
@@ -40,6 +42,21 @@ def test_demo__on_an_empty_database_and_again__answers_everything_right(tmp_path
     assert answer["title"] == "Still deciding, Ada?"
     assert again.returncode == 0, again.stdout + again.stderr
     assert " 0 events sent" in again.stdout
+
+
+def test_journey__with_a_server_that_answers_nonsense__counts_what_is_wrong_to_the_end() -> None:
+    class Nonsense(Api):
+        def _call(self, *args: Any, **kwargs: Any) -> Answer:
+            return Answer(500, "<h1>Server Error</h1>", 1.0)
+
+    told: list[str] = []
+    journey = Journey(Nonsense(host="-", port=0, client_key="k", api_token="t"), told.append)
+
+    journey.walk()
+
+    assert journey.calls == 22
+    assert len(journey.wrong) > journey.calls
+    assert any(line.startswith("  WRONG: Expected status 200") for line in told)
 
 
 def documents(output: str) -> list[dict[str, Any]]:
