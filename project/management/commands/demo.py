@@ -152,7 +152,9 @@ class Command(BaseCommand):
         self.stdout.write(f"  Log         {settings.BASE_DIR / 'demo.log'}")
         self.stdout.write("")
         self.stdout.write("  Why somebody sees what they see, in another terminal:")
-        self.stdout.write(f"    manage.py explain_flow 'product_recommender*' {journey.browser_id}")
+        self.stdout.write(
+            f"    {_python()} manage.py explain_flow 'product_recommender*' {journey.browser_id}"
+        )
         self.stdout.flush()
         if process.wait() != 0:
             raise CommandError("The server ended by itself; see demo.log.")
