@@ -10,7 +10,7 @@ workers; the one-open-session constraint is the safety net.
 """
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -103,7 +103,7 @@ class _Visit:
 def sessionize(items: Sequence[Identified], *, now: datetime) -> list[Sessionized]:
     """Put every event that has a browser into its session, in a fixed number of queries."""
     browsers = sorted({item.browser_id for item in items if item.browser_id is not None})
-    visits = _Visits(_read_open(browsers), _read_closed(browsers, items))
+    visits = _Visits(_read(browsers, items))
     placed = [(item, visits.place(item)) for item in items]
     _store(visits.all(), now=now)
     return [
@@ -115,10 +115,10 @@ def sessionize(items: Sequence[Identified], *, now: datetime) -> list[Sessionize
 class _Visits:
     """The sessions of a batch's browsers: those open, those closed, and those that begin."""
 
-    def __init__(self, open_: Iterable[_Visit], closed: Iterable[_Visit]) -> None:
-        self.open = {_slot(visit): visit for visit in open_}
+    def __init__(self, known: Sequence[_Visit]) -> None:
+        self.open = {_slot(visit): visit for visit in known if visit.status == _OPEN}
         self.latest_channel = {visit.browser_id: visit.channel for visit in self.open.values()}
-        self.closed = list(closed)
+        self.closed = [visit for visit in known if visit.status == _CLOSED]
         self.begun: list[_Visit] = []
 
     def all(self) -> list[_Visit]:
@@ -188,33 +188,20 @@ def _channel(item: Identified) -> str:
     return item.message.channel or DEFAULT_CHANNEL
 
 
-def _read_open(browsers: Sequence[int]) -> list[_Visit]:
-    if not browsers:
-        return []
-    return _read("status = %s", [_OPEN], browsers)
-
-
-def _read_closed(browsers: Sequence[int], items: Sequence[Identified]) -> list[_Visit]:
-    """Read the closed sessions near the batch's times: a late event may belong to one."""
+def _read(browsers: Sequence[int], items: Sequence[Identified]) -> list[_Visit]:
+    """Read the open sessions, and the closed ones near the batch's times: a late event's own."""
     if not browsers:
         return []
     times = [item.message.occurred_at for item in items]
     pause = max(item.message.point_of_sale.timeout for item in items)
-    return _read(
-        "status = %s AND s.ended_at >= %s AND s.started_at <= %s",
-        [_CLOSED, db.stored(min(times) - pause), db.stored(max(times))],
-        browsers,
-    )
-
-
-def _read(where: str, parameters: list[Any], browsers: Sequence[int]) -> list[_Visit]:
     among, values = db.in_list("s.browser_id", browsers)
     columns = ", ".join(f"s.{name}" for name in (*_COLUMNS, "started_at", *_KEPT_UP))
     with db.cursor() as cursor:
         cursor.execute(
             f"SELECT COALESCE(g.root_id, g.id), {columns} FROM tracking_session s "
-            f"JOIN tracking_guest g ON g.id = s.guest_id WHERE {among} AND s.{where}",
-            values + parameters,
+            f"JOIN tracking_guest g ON g.id = s.guest_id WHERE {among} "
+            "AND (s.status = %s OR (s.ended_at >= %s AND s.started_at <= %s))",
+            [*values, _OPEN, db.stored(min(times) - pause), db.stored(max(times))],
         )
         return [_visit(row) for row in cursor.fetchall()]
 

@@ -13,7 +13,7 @@ from tracking.types import TRACKING_TYPE
 from tracking.wire.common import VIEW_TYPE
 
 #: What a line of an event says beyond its type: the first of these that the payload has.
-_TELLING = ("page", "name", "title", "query", "product", "reference_id", "email", "label")
+_TELLING = ("name", "title", "query", "reference_id", "email", "label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +87,14 @@ def _sentence(event: Event) -> str:
 def _detail(data: dict[str, Any]) -> str:
     for name in _TELLING:
         value = data.get(name)
-        if name == "page" and data.get("type") == VIEW_TYPE:
-            continue
-        if isinstance(value, dict):
-            value = value.get("name") or value.get("item_id")
         if isinstance(value, str | int | float) and value != "":
             return str(value)
     ext = data.get("ext")
-    if isinstance(ext, dict):
-        pairs = [
-            f"{key}: {value}" for key, value in ext.items() if not isinstance(value, dict | list)
-        ]
-        return ", ".join(pairs[:4])
-    return ""
+    if isinstance(ext, dict) and ext:
+        plain = {key: value for key, value in ext.items() if not isinstance(value, dict | list)}
+        return ", ".join(f"{key}: {value}" for key, value in list(plain.items())[:4])
+    page = data.get("page")
+    return str(page) if page and data.get("type") != VIEW_TYPE else ""
 
 
 def _product(data: dict[str, Any]) -> str:

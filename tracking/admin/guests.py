@@ -33,7 +33,7 @@ class GuestAdmin(ReadOnlyAdmin[Guest]):
     list_filter = (ClientFilter, "type")
     list_select_related = ("client",)
     list_per_page = 50
-    ordering = ("-last_seen",)
+    ordering = ("-pk",)
     search_fields = ("ref",)
     search_help_text = _("A ref, an e-mail, a name, or the value of an identifier")
     paginator = CappedPaginator

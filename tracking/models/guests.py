@@ -89,7 +89,8 @@ class Guest(models.Model):
         verbose_name_plural = _("guests")
         permissions = [("unmerge_guest", _("Can undo a merge of guests"))]
         indexes = [
-            models.Index(fields=["client", "-last_seen"], name="tracking_guest_last_seen"),
+            # None on last_seen: it changes with every walk, and an index on it would make each
+            # of these updates write to all indexes of the table.
             models.Index(
                 F("client"),
                 Lower("email"),

@@ -90,7 +90,7 @@ class QuarantinedMessage(models.Model):
 
     class Meta:
         verbose_name = _("quarantined message")
-        verbose_name_plural = _("quarantine")
+        verbose_name_plural = _("quarantined messages")
         permissions = [("replay_quarantinedmessage", _("Can replay quarantined messages"))]
         constraints = [
             models.UniqueConstraint(
