@@ -121,7 +121,7 @@ def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpR
             "browser_id": request.COOKIES.get("bid", ""),
             "cart_size": len(request.session.get(CART, [])),
             "visitor_name": request.session.get(NAME, ""),
-            "has_api_docs": settings.HAS_OPENAPI,
+            "has_api_docs": settings.HAS_OPENAPI_SIDECAR,
             **context,
         },
     )
