@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
 from tracking import clients, conf, inbox, uuid7
@@ -145,11 +146,19 @@ def _accept(request: HttpRequest, event: SiteEvent) -> UUID | None:
     if client is None:
         return None
     try:
-        body = msgspec.json.encode(event)
+        body = msgspec.json.encode(event, enc_hook=_plain)
     except (TypeError, msgspec.MsgspecError) as error:
         raise ValueError(f"Properties and traits are plain JSON values: {error}") from None
     ref = inbox.accept(client=client, dialect=DIALECT, body=body, received_at=timezone.now())
     return uuid7.child(ref, 0)
+
+
+def _plain(value: Any) -> str:
+    """Read what Django's own texts say: lazy translations, and those marked safe."""
+    if isinstance(value, str | Promise):
+        # The text of a subclass may be of that subclass again.
+        return str.__str__(str(value))
+    raise TypeError(f"not {type(value).__name__}")
 
 
 def _from_cookie(request: HttpRequest) -> str | None:
