@@ -7,8 +7,10 @@ import zlib
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 
+import personalize.urls
+import tracking.urls
 from tests.api import Api
 from tests.conftest import Database
 from tests.factories import ClientFactory
@@ -454,3 +456,11 @@ def test_events__by_cursor__come_each_once(on_sqlite: Database, api: Api) -> Non
         page = api.json(api.http.get(page["next"], headers={"Authorization": api.basic}))
 
     assert len(seen) == len(set(seen)) == 25
+
+
+def test_doors__under_atomic_requests_of_any_database__keep_their_own_transactions() -> None:
+    patterns = [*tracking.urls.urlpatterns, *personalize.urls.urlpatterns]
+
+    for pattern in patterns:
+        left_alone: set[str] = getattr(pattern.callback, "_non_atomic_requests", set())
+        assert left_alone >= set(connections), pattern
