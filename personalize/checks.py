@@ -1,13 +1,15 @@
-"""System checks of the PERSONALIZE settings."""
+"""System checks: the PERSONALIZE settings, and where the app lives."""
 
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from django.apps import AppConfig
-from django.core.checks import CheckMessage, Warning, register
+from django.apps import AppConfig, apps
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import router
 
 from personalize import conf
+from tracking import db
 
 
 @register()
@@ -23,4 +25,21 @@ def check_settings(
             id="personalize.W001",
         )
         for key in sorted(set(conf.host_settings()) - known)
+    ]
+
+
+@register()
+def check_router(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """One database for both apps: a run and what it counts are written together."""
+    alias = router.db_for_write(apps.get_model("personalize", "Flow"))
+    if alias == db.alias():
+        return []
+    return [
+        Error(
+            f"personalize lives in the database “{alias}”, tracking in “{db.alias()}”.",
+            hint="Let the router give both apps the same database.",
+            id="personalize.E001",
+        )
     ]

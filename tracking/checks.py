@@ -6,8 +6,10 @@ from dataclasses import fields
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import connections
+from django.db import connections, router
 
 from tracking import conf, db
 
@@ -35,6 +37,30 @@ def check_settings(
                 f"TRACKING['DISPATCH'] is {given['DISPATCH']!r}.",
                 hint=f"One of {', '.join(_MODES)}.",
                 id="tracking.E001",
+            )
+        )
+    return found
+
+
+@register()
+def check_site(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Settings of the whole site that the app cannot live with."""
+    found: list[CheckMessage] = []
+    if not settings.USE_TZ:
+        found.append(
+            Error(
+                "USE_TZ is False: times of events would be compared across time zones.",
+                hint="Set USE_TZ = True.",
+                id="tracking.E004",
+            )
+        )
+    users = router.db_for_write(get_user_model())
+    if users != db.alias():
+        found.append(
+            Error(
+                f"The app lives in the database “{db.alias()}”, the site's users in “{users}”.",
+                hint="Guests point to users: let the router give the app the users' database.",
+                id="tracking.E005",
             )
         )
     return found
