@@ -37,7 +37,7 @@ ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "host.urls"
 TEMPLATES[0]["DIRS"] = [BASE_DIR / "pages"]
 DATABASES["default"]["NAME"] = os.environ.get("HOST_DATABASE", str(BASE_DIR / "db.sqlite3"))
-INSTALLED_APPS += ["rest_framework", "django_filters", "tracking", "personalize"]
+INSTALLED_APPS += ["tracking", "personalize"]
 MIDDLEWARE += ["tracking.middleware.BrowserMiddleware"]
 LOGGING = {
     "version": 1,
@@ -48,7 +48,7 @@ LOGGING = {
 """
 
 STRICT = """
-INSTALLED_APPS.insert(0, "members")
+INSTALLED_APPS = ["members", *INSTALLED_APPS, "rest_framework", "django_filters"]
 AUTH_USER_MODEL = "members.Member"
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 DATABASES["default"]["ATOMIC_REQUESTS"] = True
@@ -117,16 +117,14 @@ INLINE = 'TRACKING = {"DISPATCH": "inline"}'
 WORKER = 'TRACKING = {"DISPATCH": "worker"}'
 
 SECOND_DATABASE = """
-DATABASES["marketing"] = {**MARKETING, "ATOMIC_REQUESTS": True}
-DATABASE_ROUTERS = ["host.routers.Marketing"]
+# "default" is there, and empty: a query that strays finds no table.
+DATABASES["main"] = {**MAIN, "ATOMIC_REQUESTS": True}
+DATABASE_ROUTERS = ["host.routers.Main"]
 """
 ROUTERS = """
-OURS = {"tracking", "personalize"}
-
-
-class Marketing:
+class Main:
     def db_for_read(self, model, **hints):
-        return "marketing" if model._meta.app_label in OURS else "default"
+        return "main"
 
     db_for_write = db_for_read
 
@@ -134,7 +132,7 @@ class Marketing:
         return True
 
     def allow_migrate(self, db, app_label, **hints):
-        return (db == "marketing") == (app_label in OURS)
+        return db == "main"
 """
 
 EAGER = """
@@ -312,9 +310,8 @@ def build(
     host = Host(folder, python)
     if STRICT in settings:
         host.manage("makemigrations", "members")
-    host.manage("migrate", "--verbosity=0")
-    if SECOND_DATABASE in settings:
-        host.manage("migrate", "--verbosity=0", "--database=marketing")
+    database = "main" if SECOND_DATABASE in settings else "default"
+    host.manage("migrate", "--verbosity=0", f"--database={database}")
     return host
 
 

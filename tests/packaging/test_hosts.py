@@ -5,9 +5,11 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests import services
 from tests.packaging import hosts
 from tests.packaging.hosts import APPS, OFFICE, PREFIX, Answer, Host
 from tests.packaging.journey import make_client, travel
@@ -151,6 +153,39 @@ def test_host__with_eager_celery__walks_in_its_own_process(
 
     travel(host, caller)
 
+    assert "Traceback" not in caller.server.output()
+
+
+# --- Databases -----------------------------------------------------------------------------------
+
+
+def test_host__on_a_postgres_that_is_not_its_default_database__works(
+    installed: Callable[[str], Path], tmp_path: Path, stack: ExitStack
+) -> None:
+    if services.find_postgres() is None:
+        pytest.skip(services.POSTGRES_MISSING)
+    address = urlsplit(services.start_postgres(stack).url)
+    main = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "postgres",
+        "USER": "postgres",
+        "HOST": parse_qs(address.query)["host"][0],
+    }
+    host = hosts.build(
+        tmp_path,
+        installed("postgres"),
+        settings=[f"MAIN = {main!r}", hosts.SECOND_DATABASE, hosts.STRICT, hosts.INLINE],
+    )
+    host.manage("check", "--database", "main", "--fail-level", "WARNING")
+    host.manage("makemigrations", "--check", "--dry-run")
+    host.manage("collectstatic", "--noinput", "--verbosity=0")
+    caller = host.serve(stack)
+
+    travel(host, caller)
+    enter(host, caller)
+    pages = walk(caller)
+
+    assert_all_open(pages)
     assert "Traceback" not in caller.server.output()
 
 
