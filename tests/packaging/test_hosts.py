@@ -1,6 +1,7 @@
 """The installed wheel in sites that are nothing like the demo: it works, and leaves them alone."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -16,6 +17,9 @@ from tests.packaging.journey import make_client, travel
 from tests.packaging.office import enter, walk
 
 pytestmark = pytest.mark.slow
+
+# What a strict content security policy refuses to run or to apply.
+INLINE = re.compile(r"<script(?![^>]*(?: src=|/json))[^>]*>|<style|<[^>]* (?:on[a-z]+|style)=[^>]*")
 
 
 def test_host__strange_in_every_way__passes_its_checks(host: Host) -> None:
@@ -198,3 +202,5 @@ def assert_all_open(pages: Mapping[str, Answer]) -> None:
     for model in ("personalize/experience", "personalize/experiment"):
         assert {f"{OFFICE}/{model}/", f"{OFFICE}/{model}/add/"} <= pages.keys()
     assert len(pages) > 30, sorted(pages)
+    for path, page in pages.items():
+        assert INLINE.findall(page.text) == [], path
