@@ -7,7 +7,6 @@ Called by hosts as `personalize.execute(request, "hero_banner")` and by the
 
 import logging
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 from django.http import HttpRequest
@@ -16,7 +15,7 @@ from django.utils import timezone
 from personalize import conf, execution
 from personalize.conditions import normalise_params
 from personalize.types import FlowRequest, Outcome, Reason
-from tracking import db, site
+from tracking import site
 
 logger = logging.getLogger("personalize")
 
@@ -47,9 +46,7 @@ def execute(
             language=(getattr(request, "LANGUAGE_CODE", "") or "")[:2].upper(),
             deadline_ms=conf.settings().PAGE_DEADLINE_MS,
         )
-        # A statement that fails inside the page's own transaction would end that one too.
-        guard = db.atomic() if db.connection().in_atomic_block else nullcontext()
-        with guard:
+        with site.guarded():
             return execution.execute(call, client, now=timezone.now())
     except Exception:
         logger.exception("page.execution_failed", extra={"friendly_id": friendly_id})

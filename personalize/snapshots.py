@@ -85,7 +85,10 @@ class Definition:
 
     @cached_property
     def needs_session(self) -> bool:
-        return self.page_targeting.needs.session or self.audience.needs.session
+        if self.page_targeting.needs.session or self.audience.needs.session:
+            return True
+        # A content that may show the visit; asked of its text, so that nothing is compiled for it.
+        return any("session" in variant.content for variant in self.variants.values())
 
     @cached_property
     def events(self) -> frozenset[str]:

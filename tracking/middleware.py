@@ -9,7 +9,7 @@ from tracking import conf, site
 
 class BrowserMiddleware:
     """
-    Give every visitor who consents an id, and keep it for COOKIE_AGE.
+    Give every visitor of a page who consents an id, and keep it for COOKIE_AGE.
 
     Put it anywhere in MIDDLEWARE. It asks the consent hook, never the
     session or the user, and reads no row.
@@ -19,21 +19,27 @@ class BrowserMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        browser_id = site.new_browser_id(request)
+        site.offer_browser_id(request)
         response = self.get_response(request)
         settings = conf.settings()
-        if browser_id is None:
-            if settings.COOKIE_NAME in request.COOKIES and not site.has_consent(request):
-                response.delete_cookie(settings.COOKIE_NAME, domain=settings.COOKIE_DOMAIN)
-            return response
-        if request.COOKIES.get(settings.COOKIE_NAME) != browser_id:
-            # Not HttpOnly: the site's own scripts send events under this id. It opens nothing.
-            response.set_cookie(
-                settings.COOKIE_NAME,
-                browser_id,
-                max_age=settings.COOKIE_AGE,
-                domain=settings.COOKIE_DOMAIN,
-                secure=request.is_secure(),
-                samesite="Lax",
-            )
+        known = request.COOKIES.get(settings.COOKIE_NAME)
+        if known is not None and not site.has_consent(request):
+            response.delete_cookie(settings.COOKIE_NAME, domain=settings.COOKIE_DOMAIN)
+        elif site.has_browser_id(request) or self._is_page(response):
+            browser_id = site.browser_id(request)
+            if browser_id is not None and browser_id != known:
+                # Not HttpOnly: the site's own scripts send events under this id. It opens nothing.
+                response.set_cookie(
+                    settings.COOKIE_NAME,
+                    browser_id,
+                    max_age=settings.COOKIE_AGE,
+                    domain=settings.COOKIE_DOMAIN,
+                    secure=request.is_secure(),
+                    samesite="Lax",
+                )
         return response
+
+    @staticmethod
+    def _is_page(response: HttpResponse) -> bool:
+        # Answers to programs, images and the like are no visit.
+        return response.headers.get("Content-Type", "").startswith("text/html")

@@ -9,16 +9,18 @@ cookie is set.
 import logging
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
-from tracking import clients, conf, inbox, uuid7
+from tracking import clients, conf, db, inbox, uuid7
 from tracking.types import TRAITS, ClientConfig
 from tracking.wire import common
 from tracking.wire.site import DIALECT, SiteEvent, SiteIdentifier
@@ -27,6 +29,7 @@ logger = logging.getLogger("tracking")
 
 _UNSET = object()
 _BROWSER = "_tracking_browser_id"
+_OFFERED = "_tracking_offered_id"
 
 
 def track(
@@ -41,8 +44,9 @@ def track(
 
     `name` is any event name, such as "Added to cart"; `properties` plain JSON
     values. The same `message_id` again changes nothing. Returns the event's
-    ref, or None when there is no consent or no client. Raises ValueError for
-    what no event can be.
+    ref, or None when there is no consent, no client, or no database that
+    takes it: a page does not break over it. Raises ValueError for what no
+    event can be.
     """
     return _accept(request, _event(request, name, properties, message_id=message_id))
 
@@ -79,18 +83,21 @@ def browser_id(request: HttpRequest) -> str | None:
     """
     known = getattr(request, _BROWSER, _UNSET)
     if known is _UNSET:
-        known = _from_cookie(request) if has_consent(request) else None
+        known = None
+        if has_consent(request):
+            known = _from_cookie(request) or getattr(request, _OFFERED, None)
         setattr(request, _BROWSER, known)
     return known  # type: ignore[return-value]
 
 
-def new_browser_id(request: HttpRequest) -> str | None:
-    """Give the visitor of this request an id if they have none. Called by the middleware."""
-    known = browser_id(request)
-    if known is None and has_consent(request):
-        known = str(uuid.uuid4())
-        setattr(request, _BROWSER, known)
-    return known
+def offer_browser_id(request: HttpRequest) -> None:
+    """Let `browser_id` give this visitor a new id if they need one. Called by the middleware."""
+    setattr(request, _OFFERED, str(uuid.uuid4()))
+
+
+def has_browser_id(request: HttpRequest) -> bool:
+    """Tell whether somebody has asked for this visitor's id, and got one."""
+    return getattr(request, _BROWSER, None) is not None
 
 
 def has_consent(request: HttpRequest) -> bool:
@@ -149,8 +156,24 @@ def _accept(request: HttpRequest, event: SiteEvent) -> UUID | None:
         body = msgspec.json.encode(event, enc_hook=_plain)
     except (TypeError, msgspec.MsgspecError) as error:
         raise ValueError(f"Properties and traits are plain JSON values: {error}") from None
-    ref = inbox.accept(client=client, dialect=DIALECT, body=body, received_at=timezone.now())
+    try:
+        with guarded():
+            ref = inbox.accept(
+                client=client, dialect=DIALECT, body=body, received_at=timezone.now()
+            )
+    except (DatabaseError, InterfaceError):
+        logger.exception("site.event_not_stored", extra={"type": event.type})
+        return None
     return uuid7.child(ref, 0)
+
+
+def guarded() -> AbstractContextManager[object]:
+    """
+    Keep a statement that fails from ending the page's own transaction with it.
+
+    Outside of a transaction there is nothing to keep.
+    """
+    return db.atomic() if db.connection().in_atomic_block else nullcontext()
 
 
 def _plain(value: Any) -> str:

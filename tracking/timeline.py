@@ -98,10 +98,7 @@ def _detail(data: dict[str, Any]) -> str:
 
 
 def _product(data: dict[str, Any]) -> str:
-    ext = data.get("ext")
-    # A call from the site's own code has its properties there.
-    for source in (data, ext if isinstance(ext, dict) else {}):
-        product = source.get("product")
-        if isinstance(product, dict):
-            return str(product.get("name") or product.get("item_id") or "")
+    product = data.get("product")
+    if isinstance(product, dict):
+        return str(product.get("name") or product.get("item_id") or "")
     return ""

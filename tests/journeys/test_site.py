@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
 from django.test import Client as Browser
@@ -178,7 +178,8 @@ def test_track__from_a_view__becomes_an_event_of_this_browser(
     event = api.read(f"/v2/events/{ref}")
     assert event["type"] == "Added to cart"
     assert event["browserRef"] == browser.cookies["bid"].value
-    assert event["arbitraryData"]["ext"] == {"sku": "S-1", "price": 12.5}
+    assert event["arbitraryData"]["sku"] == "S-1"
+    assert event["arbitraryData"]["price"] == 12.5
     assert event["arbitraryData"]["utm_campaign"] == "spring"
     assert event["sessionRef"] is not None
     assert len(api.read("/v2/events")["items"]) == 1
@@ -383,3 +384,30 @@ def test_demo_shop__with_a_strange_request__answers_with_a_page_of_its_own(
     assert browser.get("/cart/empty/").status_code == 405
     assert browser.post("/me/", {"email": " "}).status_code == 200
     assert browser.post("/consent/", {"next": "//elsewhere.example"}).headers["Location"] == "/"
+
+
+def test_middleware__on_an_answer_that_is_no_page__sets_no_cookie(
+    on_sqlite: Database, api: Api, settings: Any
+) -> None:
+    settings.MIDDLEWARE = ["tracking.middleware.BrowserMiddleware"]
+
+    response = api.get("/v1.2/browser/create.json", client_key=api.client_key)
+
+    assert response.status_code == 200
+    assert not response.cookies
+
+
+def test_track__when_the_database_refuses__leaves_the_page_and_its_transaction_whole(
+    database: Database, api: Api, rf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**kwargs: Any) -> None:
+        with connections[database.alias].cursor() as cursor:
+            cursor.execute("SELECT nothing FROM nowhere")
+
+    request = rf.get("/")
+    request.COOKIES["bid"] = "56860bff-94ba-4d84-aa37-2b5a83d5411b"
+    monkeypatch.setattr("tracking.inbox.accept", refuse)
+
+    with transaction.atomic(using=database.alias):
+        assert tracking.track(request, "Ordered") is None
+        assert not Event.objects.exists()

@@ -43,7 +43,7 @@ def test_track__values_of_a_site__are_kept_as_json(
     tracking.track(visit, "Ordered", {"value": given})
 
     (event,) = api.read("/v2/events")["items"]
-    assert event["arbitraryData"]["ext"] == {"value": kept}
+    assert event["arbitraryData"]["value"] == kept
 
 
 def test_identify__lazy_and_safe_traits__fill_the_profile(

@@ -69,8 +69,8 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
     for name in ("channel", "page", "referrer", "language", "currency"):
         if value := getattr(event, name):
             data[name] = value
-    if event.properties:
-        data["ext"] = event.properties
+    # Where the HTTP doors have an event's own attributes, so that a condition reads both alike.
+    data |= {name: value for name, value in event.properties.items() if name != "type"}
     yield Message(
         ref=ref,
         message_id=event.message_id or str(ref),
