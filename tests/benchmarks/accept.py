@@ -1,10 +1,12 @@
 """What it costs to accept events durably, against the least that a DRF view does with the body."""
 
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from django.db import connection
 
-from tests.benchmarks import load, report, seeding
+from tests.benchmarks import load, report, seeding, usage
 from tests.benchmarks.load import Target
 from tests.benchmarks.report import Goal
 from tests.benchmarks.run import Run
@@ -18,7 +20,8 @@ CLIENTS = (8, 32)
 def measure(run: Run) -> None:
     """Print the ratios of both doors, for few clients and for many."""
     url = run.database(_GUESTS)
-    site = run.sites.http(url).url
+    service = run.sites.http(url)
+    pids, site = (service.pid, run.cluster.pid), service.url
     single = Target(
         site, "/v1.2/events", [seeding.event(number) for number in range(1, _BODIES + 1)]
     )
@@ -31,12 +34,12 @@ def measure(run: Run) -> None:
             figures = report.alternate(
                 f"accept {name}, {clients} clients",
                 {
-                    "reference view": saturated(run, reference, clients),
-                    "door": _counted(run, target, clients),
+                    "reference view": saturated(run, reference, clients, pids),
+                    "door": _counted(run, target, clients, pids),
                 },
                 rounds=run.rounds,
             )
-            report.ratio(
+            ratios(
                 f"accept {name}, {clients} clients",
                 figures["door"],
                 figures["reference view"],
@@ -44,26 +47,58 @@ def measure(run: Run) -> None:
                 goal=Goal(0.6) if events == 1 else None,
             )
             if events > 1:
-                per_second = sorted(figures["door"])[len(figures["door"]) // 2] * events
-                report.figure(f"  that is, {clients} clients", per_second, "ev/s")
+                per_second = statistics.median(each.per_second for each in figures["door"])
+                report.figure("  that is", per_second * events, "ev/s")
 
 
-def saturated(run: Run, target: Target, clients: int) -> Callable[[], float]:
-    return lambda: load.saturate(target, clients=clients, seconds=run.seconds).per_second
+@dataclass(frozen=True)
+class Slice:
+    """What one slice came to: requests a second, and the servers' processor time for each."""
+
+    per_second: float
+    cpu_micros: float
 
 
-def _counted(run: Run, target: Target, clients: int) -> Callable[[], float]:
+def saturated(run: Run, target: Target, clients: int, pids: Sequence[int]) -> Callable[[], Slice]:
+    return lambda: _saturate(run, target, clients, pids)[1]
+
+
+def ratios(
+    name: str, door: Sequence[Slice], floor: Sequence[Slice], *, to: str, goal: Goal | None
+) -> None:
+    """Print the door's rate against the floor's, and beside it the ratio by processor time."""
+    report.ratio(name, _rates(door), _rates(floor), to=to, goal=goal)
+    if all(each.cpu_micros for each in (*door, *floor)):
+        spent = [each.cpu_micros for each in door], [each.cpu_micros for each in floor]
+        note = "the floor's processor time, site and database"
+        report.ratio("  by processor time", spent[1], spent[0], to=note, goal=None)
+
+
+def _rates(slices: Sequence[Slice]) -> list[float]:
+    return [each.per_second for each in slices]
+
+
+def _saturate(
+    run: Run, target: Target, clients: int, pids: Sequence[int]
+) -> tuple[load.Rate, Slice]:
+    before = usage.processor_seconds(*pids)
+    rate = load.saturate(target, clients=clients, seconds=run.seconds)
+    spent = usage.processor_seconds(*pids) - before
+    return rate, Slice(rate.per_second, spent / rate.requests * 1e6)
+
+
+def _counted(run: Run, target: Target, clients: int, pids: Sequence[int]) -> Callable[[], Slice]:
     """Measure, and check that every answered request left its row."""
 
-    def measure() -> float:
+    def measure() -> Slice:
         empty_inbox()
-        rate = load.saturate(target, clients=clients, seconds=run.seconds)
+        rate, measured = _saturate(run, target, clients, pids)
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM tracking_inboxentry")
             (stored,) = cursor.fetchone()
         if stored < rate.requests:
             raise load.LoadFailed(f"{rate.requests} requests answered, but {stored} stored")
-        return rate.per_second
+        return measured
 
     return measure
 

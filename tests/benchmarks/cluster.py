@@ -16,12 +16,12 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import psycopg
-from django.conf import settings as django_settings
 from django.db import connections
 from psycopg import sql
 
 from project.settings import env
 from tests import services
+from tests.benchmarks.settings import POSTGRES_OPTIONS
 from tests.services import Service
 
 _DURABLE = {
@@ -43,6 +43,11 @@ class Cluster:
     def __init__(self, service: Service, folder: Path) -> None:
         self._service = service
         self._folder = folder
+        self._copies: set[str] = set()
+
+    @property
+    def pid(self) -> int:
+        return self._service.pid
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?{urlencode({'host': self._folder})}"
@@ -57,6 +62,7 @@ class Cluster:
     def copy(self, template: str, database: str) -> str:
         """Make a database out of another one, in place of any of its name. Returns its URL."""
         connections.close_all()
+        self._copies.add(database)
         with self._maintenance() as connection:
             connection.execute(
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database))
@@ -69,6 +75,13 @@ class Cluster:
                 )
             )
         return self.url(database)
+
+    def drop_stale(self, prefixes: tuple[str, ...], mark: str) -> None:
+        """Drop the databases of earlier runs that were made from another schema."""
+        with self._maintenance() as connection:
+            for (name,) in connection.execute("SELECT datname FROM pg_database").fetchall():
+                if name.startswith(prefixes) and mark not in name and name not in self._copies:
+                    connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
     def rename(self, database: str, name: str) -> None:
         connections.close_all()
@@ -133,7 +146,7 @@ def use(url: str) -> None:
 
     connections.close_all()
     entry = env.database_from_url(url)
-    entry["OPTIONS"] |= django_settings.POSTGRES_OPTIONS
+    entry["OPTIONS"] |= POSTGRES_OPTIONS
     connections.databases["default"].update(entry)
     if hasattr(connections._connections, "default"):  # type: ignore[attr-defined]
         del connections["default"]

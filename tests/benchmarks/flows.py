@@ -7,10 +7,11 @@ idle most of the time: under full load it would be the queue's.
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tests.benchmarks import accept, load, report, seeding
 from tests.benchmarks import cluster as clusters
+from tests.benchmarks.accept import Slice
 from tests.benchmarks.load import Target
 from tests.benchmarks.report import Goal, percentile
 from tests.benchmarks.run import Run
@@ -30,7 +31,9 @@ class _Shop:
     def __init__(self, run: Run, guests: int) -> None:
         self.guests = guests
         self.url = run.database(guests)
-        self.site = run.sites.http(self.url).url
+        service = run.sites.http(self.url)
+        self.site = service.url
+        self.pids = (service.pid, run.cluster.pid)
 
     def target(self, friendly_id: str, *, tier: int = 1) -> Target:
         # Guests from all over the table, so that a large one is really read.
@@ -67,12 +70,12 @@ def measure(run: Run) -> None:
 
 
 def _ratios(run: Run, few: _Shop, many: _Shop, *, clients: int) -> None:
-    slices: dict[str, Callable[[], float]] = {}
+    slices: dict[str, Callable[[], Slice]] = {}
     for shop in (few, many):
         exact = shop.target(seeding.friendly_id(1))
         reference = exact.sent_to("/reference")
         slices[f"reference view, {shop.guests:,} guests"] = accept.saturated(
-            run, reference, clients
+            run, reference, clients, shop.pids
         )
         for flows in _LIVE_FLOWS:
             slices[_name(shop, flows)] = _running(run, shop, exact, flows, clients)
@@ -82,44 +85,42 @@ def _ratios(run: Run, few: _Shop, many: _Shop, *, clients: int) -> None:
     for shop in (few, many):
         reference_name = f"reference view, {shop.guests:,} guests"
         for name in (_name(shop, flows) for flows in _LIVE_FLOWS):
-            report.ratio(
+            accept.ratios(
                 f"callFlows, {name}",
                 figures[name],
                 figures[reference_name],
                 to=f"the reference view, {clients} clients",
                 goal=Goal(0.4),
             )
-        report.ratio(
+        accept.ratios(
             f"prefix*, {FLOWS:,} flows, the last passes, {shop.guests:,} guests"[:46],
             figures[f"prefix*, {shop.guests:,} guests"],
             figures[reference_name],
             to=f"the reference view, {clients} clients",
             goal=None,
         )
-    limit = Goal(1.3, is_least=False)
     for shop in (few, many):
         for flows in _LIVE_FLOWS[1:]:
-            report.ratio(
-                f"growth, 1 to {flows:,} flows, {shop.guests:,} guests",
+            _growth(
+                f"1 to {flows:,} flows, {shop.guests:,} guests",
                 figures[_name(shop, 1)],
                 figures[_name(shop, flows)],
-                to="the time with 1 flow",
-                goal=limit,
             )
-    report.ratio(
-        f"growth, {few.guests:,} to {many.guests:,} guests",
+    _growth(
+        f"{few.guests:,} to {many.guests:,} guests",
         figures[_name(few, FLOWS)],
         figures[_name(many, FLOWS)],
-        to="the time with few guests",
-        goal=limit,
     )
-    report.ratio(
-        "growth, both",
-        figures[_name(few, 1)],
-        figures[_name(many, FLOWS)],
-        to="the time with 1 flow and few guests",
-        goal=limit,
-    )
+    _growth("both", figures[_name(few, 1)], figures[_name(many, FLOWS)])
+
+
+def _growth(name: str, small: Sequence[Slice], large: Sequence[Slice]) -> None:
+    limit = Goal(1.3, is_least=False)
+    rates = [each.per_second for each in small], [each.per_second for each in large]
+    report.ratio(f"growth, {name}", *rates, to="the time of the smaller", goal=limit)
+    if all(each.cpu_micros for each in (*small, *large)):
+        spent = [each.cpu_micros for each in large], [each.cpu_micros for each in small]
+        report.ratio("  by processor time", *spent, to="that of the smaller", goal=None)
 
 
 def _ratios_of_many(run: Run, shop: _Shop, *, clients: int) -> None:
@@ -127,12 +128,14 @@ def _ratios_of_many(run: Run, shop: _Shop, *, clients: int) -> None:
     figures = report.alternate(
         f"callFlows, {clients} clients",
         {
-            "reference view": accept.saturated(run, exact.sent_to("/reference"), clients),
+            "reference view": accept.saturated(
+                run, exact.sent_to("/reference"), clients, shop.pids
+            ),
             "callFlows": _running(run, shop, exact, FLOWS, clients),
         },
         rounds=run.rounds,
     )
-    report.ratio(
+    accept.ratios(
         f"callFlows, {_name(shop, FLOWS)}",
         figures["callFlows"],
         figures["reference view"],
@@ -166,10 +169,12 @@ def _server_times(
 
 def _running(
     run: Run, shop: _Shop, target: Target, flows: int, clients: int
-) -> Callable[[], float]:
-    def measure() -> float:
+) -> Callable[[], Slice]:
+    saturated = accept.saturated(run, target, clients, shop.pids)
+
+    def measure() -> Slice:
         shop.prepare(target, flows)
-        return load.saturate(target, clients=clients, seconds=run.seconds).per_second
+        return saturated()
 
     return measure
 

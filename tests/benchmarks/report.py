@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 _WIDTH = 30
+_T = TypeVar("_T")
 
 
 def say(text: str = "") -> None:
@@ -54,10 +55,10 @@ class Progress:
 
 
 def alternate(
-    title: str, slices: Mapping[str, Callable[[], float]], *, rounds: int
-) -> dict[str, list[float]]:
+    title: str, slices: Mapping[str, Callable[[], _T]], *, rounds: int
+) -> dict[str, list[_T]]:
     """Run every slice once a round, A B A B, so that what the machine does meets all alike."""
-    figures: dict[str, list[float]] = {name: [] for name in slices}
+    figures: dict[str, list[_T]] = {name: [] for name in slices}
     with Progress(title, rounds * len(slices)) as progress:
         for _ in range(rounds):
             for name, measure in slices.items():

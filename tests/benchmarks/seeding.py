@@ -34,6 +34,7 @@ _BATCH = 100_000
 def guests_template(cluster: Cluster, guests: int) -> str:
     """Return the template with this many guests, making it and what it rests on when needed."""
     mark = clusters.fingerprint(Path(__file__))
+    cluster.drop_stale(("shop_", "guests_", "measured_"), mark)
     shop = clusters.template(cluster, f"shop_{mark}", of="template0", fill=_fill_shop)
 
     def fill(url: str) -> None:
@@ -120,14 +121,17 @@ def _fill_shop(url: str) -> None:
 
 def _flow(number: int) -> Values:
     """A flow for everybody in its tier of the request: its audience fails at the last leaf."""
-    offers = [
-        {
-            "name": f"Offer {place} of tier {{{{ request.params.tier }}}}",
-            "for": "{{ guest.firstName }}, {{ guest.attributes.score }} points",
-            "link": "https://shop.example/offers/{{ flow.friendlyId }}",
-        }
-        for place in (1, 2, 3)
-    ]
+    content = {
+        "title": "{{ guest.firstName }}, three offers for your {{ guest.attributes.score }} points",
+        "offers": [
+            {
+                "name": f"Offer {place}",
+                "image": f"https://shop.example/images/{place}.jpg",
+                "link": "https://shop.example/offers?from={{ flow.friendlyId }}",
+            }
+            for place in (1, 2, 3)
+        ],
+    }
     return Values(
         name=f"Flow {number:04d}",
         friendly_id=friendly_id(number),
@@ -144,7 +148,7 @@ def _flow(number: int) -> Values:
                 _leaf("request.params.tier", "is", number),
             ]
         },
-        variants=[VariantValues(name="Offers", content=json.dumps({"offers": offers}))],
+        variants=[VariantValues(name="Offers", content=json.dumps(content))],
     )
 
 

@@ -37,7 +37,7 @@ def measure(run: Run) -> None:
 
 
 def _visible(run: Run, site: str, how: str, *, first: int) -> None:
-    count = 30 if run.is_quick else 300
+    count = 30 if run.is_quick else 150
     target = Target(site, "/v1.2/events", [], {"Authorization": seeding.BASIC})
     spent: dict[str, list[float]] = {"floor": [], "until it is read": [], "until it decides": []}
     with (
