@@ -1,5 +1,6 @@
 """Real processes: a web server accepts, a Celery worker on a real Redis drains, and parts die."""
 
+import http.client
 import json
 import statistics
 import threading
@@ -174,6 +175,32 @@ def test_message_id__posted_from_fifty_connections__is_one_event(
     wait_until(lambda: not InboxEntry.objects.exists(), what="an empty inbox")
     assert answers == [(200, 1)] * 50
     assert Event.objects.count() == 1
+
+
+def test_chunked_body__of_a_real_server__is_read_to_its_end_or_refused(
+    on_sqlite: Database, api: Api, http_server: StartServer
+) -> None:
+    """A WSGI server gives chunked bodies no length: read as empty, they would be lost with a 200."""
+    browser = api.create_browser()["ref"]
+    server = http_server(database_url=on_sqlite.url)
+    body = json.dumps(event(api, browser, page="chunked")).encode()
+
+    statuses = {}
+    for name, chunks in (("small", [body[:20], body[20:]]), ("large", [b" " * 9000] * 8)):
+        connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=20)
+        connection.request(
+            "POST",
+            "/v1.2/events",
+            iter(chunks),
+            {"Transfer-Encoding": "chunked"},
+            encode_chunked=True,
+        )
+        statuses[name] = connection.getresponse().status
+        connection.close()
+
+    stored = Event.objects.filter(data__page="chunked").count()
+    assert (statuses["small"], stored) in {(200, 1), (411, 0)}
+    assert statuses["large"] in (411, 413)
 
 
 def test_sqlite__with_eight_writers_and_inline_walks__refuses_and_loses_nothing(
