@@ -180,7 +180,7 @@ def test_message_id__posted_from_fifty_connections__is_one_event(
 def test_chunked_body__of_a_real_server__is_read_to_its_end_or_refused(
     on_sqlite: Database, api: Api, http_server: StartServer
 ) -> None:
-    """A WSGI server gives chunked bodies no length: read as empty, they would be lost with a 200."""
+    """WSGI gives a chunked body no length: read as empty, it would be lost behind a 200."""
     browser = api.create_browser()["ref"]
     server = http_server(database_url=on_sqlite.url)
     body = json.dumps(event(api, browser, page="chunked")).encode()
