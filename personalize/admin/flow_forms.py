@@ -167,6 +167,9 @@ class VariantForm(_VariantModelForm):
                 self.add_error("content", str(error))
         return values
 
+    def validate_constraints(self) -> None:
+        """Leave it to the formset: asked here (since Django 6.1), the old control has its mark yet."""
+
 
 class VariantFormSet(_VariantFormSet):
     """The variants of a flow, in the order of the page; at most one is the control."""
