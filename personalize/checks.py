@@ -1,7 +1,6 @@
 """System checks: the PERSONALIZE settings, and where the app lives."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -17,14 +16,13 @@ def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Unknown keys in PERSONALIZE."""
-    known = {field.name for field in fields(conf.Settings)}
     return [
         Warning(
             f"PERSONALIZE has an unknown key: {key}.",
-            hint=f"Known keys: {', '.join(sorted(known))}.",
+            hint=f"Known keys: {', '.join(sorted(conf.settings.known_keys()))}.",
             id="personalize.W001",
         )
-        for key in sorted(set(conf.host_settings()) - known)
+        for key in conf.settings.unknown_keys()
     ]
 
 

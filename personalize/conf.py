@@ -1,11 +1,8 @@
 """The host's PERSONALIZE dict as one typed value, read lazily through `conf.settings()`."""
 
-from dataclasses import dataclass, fields
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass
 
-from django.conf import settings as django_settings
-from django.core.signals import setting_changed
+from tracking.conf import HostDict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,21 +17,4 @@ class Settings:
     RETAIN_EXECUTIONS_DAYS: int = 90
 
 
-@lru_cache(maxsize=1)
-def settings() -> Settings:
-    """Return the settings in force. Unknown keys are ignored here and reported by a check."""
-    given = host_settings()
-    known = {field.name for field in fields(Settings)}
-    return Settings(**{key: value for key, value in given.items() if key in known})
-
-
-def host_settings() -> dict[str, Any]:
-    return dict(getattr(django_settings, "PERSONALIZE", {}))
-
-
-def _forget(*, setting: str, **kwargs: Any) -> None:
-    if setting == "PERSONALIZE":
-        settings.cache_clear()
-
-
-setting_changed.connect(_forget)
+settings = HostDict("PERSONALIZE", Settings)

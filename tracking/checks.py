@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 from django.apps import AppConfig
@@ -21,15 +20,14 @@ def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Unknown keys and impossible values in TRACKING."""
-    known = {field.name for field in fields(conf.Settings)}
-    given = conf.host_settings()
+    given = conf.settings.given()
     found: list[CheckMessage] = [
         Warning(
             f"TRACKING has an unknown key: {key}.",
-            hint=f"Known keys: {', '.join(sorted(known))}.",
+            hint=f"Known keys: {', '.join(sorted(conf.settings.known_keys()))}.",
             id="tracking.W001",
         )
-        for key in sorted(set(given) - known)
+        for key in conf.settings.unknown_keys()
     ]
     if given.get("DISPATCH", "celery") not in _MODES:
         found.append(

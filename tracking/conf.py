@@ -6,8 +6,7 @@ an override (or `override_settings` in a test) takes effect at once.
 """
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
@@ -61,21 +60,40 @@ class Settings:
     SITE_CLIENT_KEY: str | None = None
 
 
-@lru_cache(maxsize=1)
-def settings() -> Settings:
-    """Return the settings in force. Unknown keys are ignored here and reported by a check."""
-    given = host_settings()
-    known = {field.name for field in fields(Settings)}
-    return Settings(**{key: value for key, value in given.items() if key in known})
+S = TypeVar("S")
 
 
-def host_settings() -> dict[str, Any]:
-    return dict(getattr(django_settings, "TRACKING", {}))
+class HostDict(Generic[S]):
+    """
+    A dict of the host's settings as a typed value: read when asked for, kept until it changes.
+
+    Unknown keys are ignored here; `unknown_keys` is what a check reports.
+    """
+
+    def __init__(self, name: str, kind: type[S]) -> None:
+        self._name = name
+        self._kind = kind
+        self._value: S | None = None
+        setting_changed.connect(self._forget)
+
+    def __call__(self) -> S:
+        if self._value is None:
+            given = self.given()
+            self._value = self._kind(**{key: given[key] for key in self.known_keys() & set(given)})
+        return self._value
+
+    def given(self) -> dict[str, Any]:
+        return dict(getattr(django_settings, self._name, {}))
+
+    def known_keys(self) -> set[str]:
+        return {field.name for field in fields(self._kind)}  # type: ignore[arg-type]
+
+    def unknown_keys(self) -> list[str]:
+        return sorted(set(self.given()) - self.known_keys())
+
+    def _forget(self, *, setting: str, **kwargs: Any) -> None:
+        if setting == self._name:
+            self._value = None
 
 
-def _forget(*, setting: str, **kwargs: Any) -> None:
-    if setting == "TRACKING":
-        settings.cache_clear()
-
-
-setting_changed.connect(_forget)
+settings = HostDict("TRACKING", Settings)

@@ -26,8 +26,8 @@ from personalize.api.documents import (
 )
 from personalize.api.filters import FlowFilter
 from personalize.models import Flow
-from tracking.api.authentication import ClientBasicAuthentication, IsClient, client_of
-from tracking.api.base import ApiError, DoorViewSet, json_response, read_body, read_document
+from tracking.api.authentication import client_of
+from tracking.api.base import ApiError, ServerViewSet, json_response, read_body, read_document
 from tracking.api.filters import apply
 from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
 from tracking.api.schema import Operation, Parameter, documented
@@ -141,15 +141,8 @@ class StatusBody(msgspec.Struct, kw_only=True):
     ),
     destroy=Operation(id="deleteFlowDefinition", status=204, errors=(404,)),
 )
-class FlowDefinitionViewSet(DoorViewSet):
+class FlowDefinitionViewSet(ServerViewSet):
     """Flow definitions of a client."""
-
-    authentication_classes = (ClientBasicAuthentication,)
-    permission_classes = (IsClient,)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        self.enter(request, client_of(request))
 
     def list(self, request: Request) -> HttpResponse:
         """List flows by name of their friendlyId; deleted ones only with `deleted=true`."""

@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
+from uuid import UUID
 
 import msgspec
 from django.db import InterfaceError, OperationalError, connections, transaction
@@ -26,6 +27,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from tracking import clients, conf
+from tracking.api.authentication import ClientBasicAuthentication, IsClient, client_of
 from tracking.types import ClientConfig
 from tracking.wire import text
 
@@ -210,6 +212,17 @@ class DoorViewSet(ViewSet):
         response["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
 
 
+class ServerViewSet(DoorViewSet):
+    """A door for servers, which prove whose they are with HTTP Basic."""
+
+    authentication_classes = (ClientBasicAuthentication,)
+    permission_classes = (IsClient,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self.enter(request, client_of(request))
+
+
 class JsonpViewSet(DoorViewSet):
     """A door whose GET answers are wrapped into a call where the query names a callback."""
 
@@ -228,6 +241,18 @@ def check_callback(request: Request) -> None:
     callback = request.query_params.get("callback")
     if callback and not _CALLBACK.fullmatch(callback):
         raise ApiError(400, "callback_invalid", "callback may have letters, digits, _ . and $.")
+
+
+def message_of(request: Request, *, limit: int, what: str) -> bytes:
+    """Return the JSON that a GET carries in `message`. Raises ApiError, also for a bad callback."""
+    check_callback(request)
+    message = request.query_params.get("message")
+    if not message:
+        raise ApiError(400, "message_missing", f"message is missing: the {what} as JSON.")
+    body = message.encode("utf-8", "replace")
+    if len(body) > limit:
+        raise ApiError(414, "message_too_large", f"message is larger than {limit} bytes.")
+    return body
 
 
 def _as_jsonp(callback: str, response: HttpResponseBase) -> HttpResponse:
@@ -374,6 +399,14 @@ def _origins_of_all(request: Request) -> frozenset[str]:
     Empty when any may call. An error for nobody's request is readable everywhere.
     """
     return clients.origins_of_all() if request.method == "OPTIONS" else frozenset()
+
+
+def uuid_or_404(ref: str, what: str) -> UUID:
+    """Read a ref from a path. Raises ApiError: what is no UUID names nothing."""
+    try:
+        return UUID(ref)
+    except ValueError:
+        raise ApiError(404, f"{what}_unknown", f"There is no {what} with this ref.") from None
 
 
 def _header_names(asked: str) -> str:

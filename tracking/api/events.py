@@ -1,6 +1,6 @@
 """`/v2/events`: the batch door for servers, and events read back in their public form."""
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -11,8 +11,8 @@ from rest_framework.request import Request
 
 from tracking import conf, events, inbox, uuid7
 from tracking.api import examples, filters
-from tracking.api.authentication import ClientBasicAuthentication, IsClient, client_of
-from tracking.api.base import ApiError, DoorViewSet, json_response, read_body
+from tracking.api.authentication import client_of
+from tracking.api.base import ApiError, ServerViewSet, json_response, read_body, uuid_or_404
 from tracking.api.documents import EventDocument, EventList, TrackingData
 from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
 from tracking.api.schema import Operation, Parameter, documented
@@ -43,17 +43,6 @@ class BatchAnswer(msgspec.Struct, kw_only=True):
     accepted: int
     rejected: int
     events: list[Verdict]
-
-
-class ServerViewSet(DoorViewSet):
-    """A door for servers, which prove whose they are with HTTP Basic."""
-
-    authentication_classes = (ClientBasicAuthentication,)
-    permission_classes = (IsClient,)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        self.enter(request, client_of(request))
 
 
 @documented(
@@ -138,14 +127,6 @@ class EventViewSet(ServerViewSet):
         if event is None:
             raise ApiError(404, "event_unknown", "There is no event with this ref.")
         return json_response(events.as_document(event, client))
-
-
-def uuid_or_404(ref: str, what: str) -> UUID:
-    """Read a ref from a path. Raises ApiError: what is no UUID names nothing."""
-    try:
-        return UUID(ref)
-    except ValueError:
-        raise ApiError(404, f"{what}_unknown", f"There is no {what} with this ref.") from None
 
 
 def _verdicts(items: list[batch.Item], client: ClientConfig) -> list[Verdict]:

@@ -13,9 +13,15 @@ from rest_framework.request import Request
 from tracking import conf, profiles, retention, timeline
 from tracking.api import examples, filters
 from tracking.api.authentication import client_of
-from tracking.api.base import ApiError, json_response, read_body, read_document
+from tracking.api.base import (
+    ApiError,
+    ServerViewSet,
+    json_response,
+    read_body,
+    read_document,
+    uuid_or_404,
+)
 from tracking.api.documents import GuestDocument, GuestList, Timeline
-from tracking.api.events import ServerViewSet, uuid_or_404
 from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp

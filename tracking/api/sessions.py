@@ -9,9 +9,8 @@ from rest_framework.request import Request
 
 from tracking.api import filters
 from tracking.api.authentication import client_of
-from tracking.api.base import ApiError, json_response
+from tracking.api.base import ApiError, ServerViewSet, json_response, uuid_or_404
 from tracking.api.documents import SessionDocument, SessionList
-from tracking.api.events import ServerViewSet, uuid_or_404
 from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp

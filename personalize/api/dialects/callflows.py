@@ -23,9 +23,9 @@ from personalize.types import FlowRequest, Outcome, Reason
 from tracking.api.base import (
     ApiError,
     JsonpViewSet,
-    check_callback,
     client_of_key,
     json_response,
+    message_of,
     read_body,
     read_document,
 )
@@ -171,14 +171,8 @@ class CallFlowsViewSet(JsonpViewSet):
 
     def create_by_get(self, request: Request) -> HttpResponse:
         """Run a flow from the `message` of a query: the call as JSON in one line."""
-        check_callback(request)
-        message = request.query_params.get("message")
-        if not message:
-            raise ApiError(400, "message_missing", "message is missing: the call as JSON.")
-        body = message.encode("utf-8", "replace")
-        if len(body) > conf.settings().MAX_CALL_BYTES:
-            raise ApiError(414, "message_too_large", "message is too large.")
-        return self._call(request, body)
+        limit = conf.settings().MAX_CALL_BYTES
+        return self._call(request, message_of(request, limit=limit, what="call"))
 
     def _call(self, request: Request, body: bytes) -> HttpResponse:
         call = _parse(body)

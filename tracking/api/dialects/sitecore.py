@@ -23,6 +23,7 @@ from tracking.api.base import (
     check_callback,
     client_of_key,
     json_response,
+    message_of,
     read_body,
     read_json,
 )
@@ -184,15 +185,8 @@ class EventViewSet(JsonpViewSet):
 
     def create_by_get(self, request: Request) -> HttpResponse:
         """Take an event from the `message` of a query: JSON in one line."""
-        check_callback(request)
-        message = request.query_params.get("message")
-        if not message:
-            raise ApiError(400, "message_missing", "message is missing: the event as JSON.")
-        body = message.encode("utf-8", "replace")
-        if len(body) > conf.settings().MAX_EVENT_BYTES:
-            limit = conf.settings().MAX_EVENT_BYTES
-            raise ApiError(414, "message_too_large", f"message is larger than {limit} bytes.")
-        return self._accept(request, body)
+        limit = conf.settings().MAX_EVENT_BYTES
+        return self._accept(request, message_of(request, limit=limit, what="event"))
 
     def _accept(self, request: Request, body: bytes) -> HttpResponse:
         now = timezone.now()
