@@ -168,7 +168,7 @@ class VariantForm(_VariantModelForm):
         return values
 
     def validate_constraints(self) -> None:
-        """Leave it to the formset: asked here (since Django 6.1), the old control has its mark yet."""
+        """Leave it to the formset: here (since Django 6.1) the old control still has its mark."""
 
 
 class VariantFormSet(_VariantFormSet):
