@@ -115,7 +115,11 @@ def test_celery_worker__real_broker__knows_the_apps_tasks(
         ),
         (
             "postgresql:///shop?host=/run/postgresql",
-            {"HOST": "", "NAME": "shop", "OPTIONS": {"host": "/run/postgresql"}},
+            {
+                "HOST": "",
+                "NAME": "shop",
+                "OPTIONS": env.POSTGRES_OPTIONS | {"host": "/run/postgresql"},
+            },
         ),
         ("sqlite:////var/a%20b.db", {"NAME": "/var/a b.db"}),
         ("sqlite:///shop.db", {"NAME": "shop.db"}),

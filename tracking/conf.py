@@ -40,7 +40,7 @@ class Settings:
     MAX_LINKED_IDENTIFIERS: int = 1_000
     MAX_ATTRIBUTES: int = 1_000
     # Inbox rows one transaction walks.
-    BATCH_ROWS: int = 200
+    BATCH_ROWS: int = 1_000
     BATCH_MESSAGES: int = 1_000
     # Deaths of a worker on one message before that message is set aside.
     MAX_DEATHS: int = 3

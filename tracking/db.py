@@ -8,6 +8,7 @@ a host's router decides, and one statement form serves PostgreSQL and SQLite.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +36,13 @@ _POSTGRES_TYPES = {
 
 def alias() -> str:
     """Return the alias of the database that the router gives this app."""
-    return router.db_for_write(apps.get_model("tracking", "InboxEntry"))
+    return router.db_for_write(_inbox())
+
+
+@cache
+def _inbox() -> type[models.Model]:
+    # Any of the app's models would do; importing one here would be a circle.
+    return apps.get_model("tracking", "InboxEntry")
 
 
 def connection() -> BaseDatabaseWrapper:
@@ -60,13 +67,9 @@ def is_postgres() -> bool:
 
 def stored(value: Any) -> Any:
     """Turn a parameter into what the database's raw statements take: SQLite has no UUID or time."""
-    if is_postgres():
+    if not isinstance(value, UUID | datetime) or is_postgres():
         return value
-    if isinstance(value, UUID):
-        return value.hex
-    if isinstance(value, datetime):
-        return _sqlite_time(value)
-    return value
+    return value.hex if isinstance(value, UUID) else _sqlite_time(value)
 
 
 def loaded_uuid(value: Any) -> UUID:

@@ -20,8 +20,8 @@ from django.db import connections
 from psycopg import sql
 
 from project.settings import env
+from project.settings.env import POSTGRES_OPTIONS
 from tests import services
-from tests.benchmarks.settings import POSTGRES_OPTIONS
 from tests.services import Service
 
 _DURABLE = {

@@ -17,12 +17,7 @@ ROOT_URLCONF = "tests.benchmarks.urls"
 # The reference view would pay for middleware as every view does; without it, the ratio is the
 # views' own.
 MIDDLEWARE: list[str] = []
-# A connection per request, and planning each statement anew, would be measured in place of the
-# product.
-POSTGRES_OPTIONS = {"server_side_binding": True, "prepare_threshold": 2}
-DATABASES: dict[str, Any] = {"default": base.DATABASES["default"] | {"CONN_MAX_AGE": None}}
-if DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    DATABASES["default"]["OPTIONS"] |= POSTGRES_OPTIONS
+DATABASES: dict[str, Any] = base.DATABASES
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],

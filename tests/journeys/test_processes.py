@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import statistics
 import threading
 import time
 import urllib.request
@@ -126,20 +125,19 @@ def test_door__with_the_broker_gone__answers_at_once(
         assert post(server, "/v1.2/events", event(api, browser))["status"] == "OK"
         return time.perf_counter() - started
 
-    before = statistics.median(seconds() for _ in range(20))
     if fault == "stopped":
         private_redis.kill()
     else:
         private_redis.pause()
     try:
-        after = [seconds() for _ in range(20)]
+        waited = sum(seconds() for _ in range(20))
     finally:
         if fault == "frozen":
             private_redis.resume()
 
-    # A publish that waited for the broker would cost 600 ms and more.
-    assert max(after) < before + 0.5
-    assert InboxEntry.objects.count() + Event.objects.count() == 40
+    # Twenty publications that waited for the broker would take 12 seconds and more.
+    assert waited < 6
+    assert InboxEntry.objects.count() + Event.objects.count() == 20
 
 
 def test_message_id__posted_from_fifty_connections__is_one_event(

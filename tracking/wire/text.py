@@ -138,6 +138,8 @@ class _Cleaner:
             raise Unstorable("too_many_nodes", f"More than {self.limits.MAX_NODES} values.")
 
     def _key(self, key: str) -> str:
+        if key.isascii() and len(key) <= self.limits.MAX_KEY_BYTES and "\x00" not in key:
+            return key
         if len(key.encode("utf-8", "replace")) > self.limits.MAX_KEY_BYTES:
             limit = self.limits.MAX_KEY_BYTES
             raise Unstorable("key_too_long", f"A key is longer than {limit} bytes.")

@@ -28,13 +28,13 @@ from tracking.api.base import (
     read_json,
 )
 from tracking.api.schema import Operation, Parameter, documented
-from tracking.wire import common, sitecore, text
+from tracking.wire import common, sitecore
 
 VERSION = "1.2"
 _KEPT_HEADERS = {
-    "user-agent": "User-Agent",
-    "library": "X-Library-Version",
-    "software": "X-Client-Software-ID",
+    "user-agent": "HTTP_USER_AGENT",
+    "library": "HTTP_X_LIBRARY_VERSION",
+    "software": "HTTP_X_CLIENT_SOFTWARE_ID",
 }
 
 
@@ -221,26 +221,17 @@ def _key(request: Request, payload: Any) -> str | None:
 
 def _judge(payload: Any) -> sitecore.EventBody:
     try:
-        text.clean(payload)
         return sitecore.judge(payload)
     except common.Rejected as error:
         raise ApiError(400, error.code, str(error)) from None
-    except text.Unstorable:
-        # Readable, but over a limit: it is kept with its reason rather than refused.
-        return msgspec.convert(
-            {name: payload.get(name) for name in ("type", "browser_id")}, sitecore.EventBody
-        )
 
 
 def _headers(request: Request) -> dict[str, str]:
-    kept = {
-        name: request.headers[header][:1024]
-        for name, header in _KEPT_HEADERS.items()
-        if header in request.headers
-    }
+    meta = request.META
+    kept = {name: meta[key][:1024] for name, key in _KEPT_HEADERS.items() if key in meta}
     if site_id := request.query_params.get("siteId"):
         kept["site-id"] = site_id[:100]
-    if key := request.headers.get("Idempotency-Key"):
+    if key := meta.get("HTTP_IDEMPOTENCY_KEY"):
         kept["idempotency-key"] = key[: conf.settings().MAX_MESSAGE_ID_LENGTH]
     return kept
 
