@@ -181,16 +181,19 @@ def _postgres_type(field: Any) -> str:
 
 
 def _document(rows: Sequence[Row]) -> str:
-    hook = _encode_postgres if is_postgres() else _encode_sqlite
-    return msgspec.json.encode([hook(row) for row in rows]).decode()
+    if is_postgres():
+        return msgspec.json.encode(rows).decode()
+    return msgspec.json.encode([_sqlite_row(row) for row in rows]).decode()
 
 
-def _encode_postgres(row: Row) -> dict[str, Any]:
-    return dict(row)
-
-
-def _encode_sqlite(row: Row) -> dict[str, Any]:
-    return {name: stored(value) for name, value in row.items()}
+def _sqlite_row(row: Row) -> dict[str, Any]:
+    plain = dict(row)
+    for name, value in row.items():
+        if isinstance(value, UUID):
+            plain[name] = value.hex
+        elif isinstance(value, datetime):
+            plain[name] = _sqlite_time(value)
+    return plain
 
 
 def _sqlite_time(value: datetime) -> str:
