@@ -99,11 +99,12 @@ def save(flow: Flow, *, by: AbstractBaseUser | None = None) -> Flow:
         problems = conditions.validate(tree)
         if problems:
             raise FlowError("condition_invalid", f"{name}: {problems[0].message}")
-    if flow.friendly_id:
-        check_friendly_id(flow, flow.friendly_id)
     with db.write():
+        # Under the lock, so that two who ask for one id at once are told apart.
         _lock_catalog(flow.client_id)
-        if not flow.friendly_id:
+        if flow.friendly_id:
+            check_friendly_id(flow, flow.friendly_id)
+        else:
             wanted = friendly_id_from(flow.name, subtype=flow.subtype)
             flow.friendly_id = free_friendly_id(flow.client_id, wanted)
         flow.modified_by = by  # type: ignore[assignment]

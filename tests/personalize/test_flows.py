@@ -1,9 +1,11 @@
 """What may happen to a flow: ids from names, moves between statuses, revisions, deletion."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 
 from personalize import execution, flows, projections, snapshots
@@ -71,6 +73,31 @@ def test_friendly_id__of_equal_names__gets_the_first_free_number(
         "product_recommender_3",
         "product_recommender_4",
     ]
+
+
+def test_friendly_id__asked_for_by_two_at_once__goes_to_one_of_them(
+    on_postgres: Database, shop: Client
+) -> None:
+    start = threading.Barrier(4)
+    refused: list[str] = []
+
+    def make() -> None:
+        try:
+            start.wait(timeout=20)
+            FlowFactory.create(client=Client.objects.get(), name="X", friendly_id="wanted")
+        except flows.FlowError as error:
+            refused.append(error.code)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert refused == ["friendly_id_taken"] * 3
+    assert Flow.objects.get().friendly_id == "wanted"
 
 
 def test_friendly_id__set_by_hand__until_the_first_publication(

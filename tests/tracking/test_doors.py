@@ -34,6 +34,7 @@ ODD_VALUES: dict[str, tuple[bytes, str | None]] = {
     "depth 40": (b'{"a":' * 40 + b"1" + b"}" * 40, "too_deep"),
     "minus zero": (b'{"a":-0.0}', None),
     "25 digits": (b'{"a":0.1234567890123456789012345}', None),
+    "a surrogate pair": (rb'{"a":"\ud83d\ude00"}', None),
     "emoji and combining": ('{"a":"👩‍👩‍👧 é"}'.encode(), None),
     "right to left": ('{"a":"\u202eevil"}'.encode(), None),
     "1,001 keys": (
@@ -141,6 +142,18 @@ def test_event__with_a_reserved_or_missing_type__is_refused(on_sqlite: Database,
         assert response.status_code == 400
         assert "type" in response.json()["message"] or "TRACKING" in response.json()["message"]
     assert api.post("/v1.2/events", {"browser_id": browser}).status_code == 400
+
+
+def test_lone_surrogate__in_a_field_of_ours__is_replaced_and_said(
+    database: Database, api: Api
+) -> None:
+    browser = api.create_browser()["ref"]
+
+    response = api.send("VIEW", browser, page="a\ud800b", pos="\ud800")
+
+    event = api.read(f"/v2/events/{api.json(response)['ref']}")
+    assert event["arbitraryData"]["page"] == "a\ufffdb"
+    assert len(event["warnings"]) == 2
 
 
 def test_event_by_get__raw_or_as_jsonp__is_stored(on_sqlite: Database, api: Api) -> None:
@@ -412,6 +425,30 @@ def test_occurred_at__of_any_year__is_stored(database: Database, api: Api, momen
 
     (event,) = api.read("/v2/events")["items"]
     assert ("warnings" in event) == (moment != "2026-01-01")
+
+
+def test_list__with_a_query_made_to_break_it__is_refused_in_json(
+    database: Database, api: Api
+) -> None:
+    def cursor(position: str) -> str:
+        return base64.b64encode(f"p={position}".encode()).decode()
+
+    broken: list[dict[str, Any]] = [
+        {"cursor": cursor("1")},
+        {"cursor": cursor("abc")},
+        {"since": "0001-01-01T00:00:00+14:00"},
+        {f"k{n}": "1" for n in range(1100)},
+    ]
+    for path in ("/v2/events", "/v2/sessions"):
+        for query in broken:
+            response = api.get(path, basic=True, **query)
+            # Some name a row after all: "1" is a session, and PostgreSQL's calendar is longer.
+            assert response.status_code in (200, 400), (path, query)
+            assert response["Content-Type"] == "application/json"
+    assert api.get("/v2/events", basic=True, **broken[0]).status_code == 400
+    response = api.get("/v1.2/event/create.json", **broken[-1])
+    assert response.status_code == 400
+    assert response.json()["error"] == "query_too_long"
 
 
 def test_method__that_a_door_does_not_have__is_a_405_in_json(on_sqlite: Database, api: Api) -> None:

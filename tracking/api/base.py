@@ -14,8 +14,9 @@ from typing import Any, ClassVar, NoReturn
 from uuid import UUID
 
 import msgspec
+from django.core.exceptions import TooManyFieldsSent
 from django.db import InterfaceError, OperationalError, connections, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
@@ -125,6 +126,7 @@ class DoorViewSet(ViewSet):
         """Authenticate where the door asks for it; nothing else is negotiated."""
         if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             raise ApiError(400, "nul_refused", "The address has a NUL character.")
+        _query(request)
         request.accepted_renderer = JSONRenderer()
         request.accepted_media_type = "application/json"
         self.format_kwarg = None
@@ -230,10 +232,22 @@ class JsonpViewSet(DoorViewSet):
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         response = super().finalize_response(request, response, *args, **kwargs)
-        callback = request.query_params.get("callback", "")
+        try:
+            callback = _query(request).get("callback", "")
+        except ApiError:
+            # Already answered with this refusal.
+            return response
         if request.method == "GET" and _CALLBACK.fullmatch(callback):
             return _as_jsonp(callback, response)
         return response
+
+
+def _query(request: Request) -> QueryDict:
+    """Return the query's parameters. Raises ApiError for more of them than anybody needs."""
+    try:
+        return request.query_params
+    except TooManyFieldsSent:
+        raise ApiError(400, "query_too_long", "The query has too many parameters.") from None
 
 
 def check_callback(request: Request) -> None:

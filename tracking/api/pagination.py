@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
@@ -40,7 +41,10 @@ class NewestFirst(CursorPagination):
         """Return a page of rows, and the addresses of the next and the previous one."""
         try:
             found: Sequence[Any] = self.paginate_queryset(rows, request, view) or []
-        except NotFound:
+        except OverflowError:
+            raise ApiError(400, "time_invalid", "since or until lies beyond any time.") from None
+        except (NotFound, ValidationError, ValueError):
+            # A position that was tampered with names no row.
             raise ApiError(400, "cursor_invalid", "cursor is none that a page gave.") from None
         return found, {"next": self.get_next_link(), "previous": self.get_previous_link()}
 

@@ -28,7 +28,7 @@ from tracking.api.base import (
     read_json,
 )
 from tracking.api.schema import Operation, Parameter, documented
-from tracking.wire import common, sitecore
+from tracking.wire import common, sitecore, text
 
 VERSION = "1.2"
 _KEPT_HEADERS = {
@@ -221,8 +221,12 @@ def _key(request: Request, payload: Any) -> str | None:
 
 def _judge(payload: Any) -> sitecore.EventBody:
     try:
-        return sitecore.judge(payload)
-    except common.Rejected as error:
+        try:
+            return sitecore.judge(payload)
+        except UnicodeEncodeError:
+            # Half a character somewhere: judged as it will be stored, with that replaced.
+            return sitecore.judge(text.clean(payload).value)
+    except (common.Rejected, text.Unstorable) as error:
         raise ApiError(400, error.code, str(error)) from None
 
 
