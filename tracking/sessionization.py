@@ -21,6 +21,8 @@ from tracking.types import Identified, Sessionized
 from tracking.wire.common import DEFAULT_CHANNEL, VIEW_TYPE
 
 _Slot = tuple[int, str, int]
+# Requests of one moment are walked in any order: the first to be walked opens the visit.
+_JOSTLE = timedelta(minutes=1)
 _OPEN = Session.Status.OPEN.value
 _CLOSED = Session.Status.CLOSED.value
 
@@ -73,7 +75,7 @@ class _Visit:
         at = item.message.occurred_at
         pause = timedelta() if self.is_forced_closed else item.message.point_of_sale.timeout
         same_person = self.root_id == item.guest.root_id
-        return same_person and self.started_at <= at <= self.ended_at + pause
+        return same_person and self.started_at - _JOSTLE <= at <= self.ended_at + pause
 
     def join(self, item: Identified) -> None:
         """Take the event into the visit; what it says first about the visit stays."""

@@ -156,6 +156,19 @@ def test_lone_surrogate__in_a_field_of_ours__is_replaced_and_said(
     assert len(event["warnings"]) == 2
 
 
+def test_lone_surrogate__in_what_a_refusal_quotes__is_a_400_in_json(
+    on_sqlite: Database, api: Api
+) -> None:
+    stated = [{"provider": "EMAIL", "id": "a", "expiry_date": "\ud800"}]
+
+    response = api.post(
+        "/v1.2/events", {"type": "X", "client_key": api.client_key, "identifiers": stated}
+    )
+
+    assert response.status_code == 400
+    assert "expiry_date" in response.json()["message"]
+
+
 def test_event_by_get__raw_or_as_jsonp__is_stored(on_sqlite: Database, api: Api) -> None:
     browser = api.create_browser()["ref"]
     message = json.dumps({"type": "VIEW", "browser_id": browser, "channel": "WEB"})

@@ -229,6 +229,19 @@ def test_sessions__by_the_pause_of_their_storefront__split_and_close(
     assert sessions.close_idle(now=NOW + timedelta(hours=2)) == 2
 
 
+def test_requests_of_one_moment__walked_in_any_order__are_one_session(
+    database: Database, shop: Client
+) -> None:
+    browser = BrowserFactory.create(guest__client=shop)
+    accept(shop, view(browser, "second"), at=NOW)
+    drain()
+    accept(shop, view(browser, "first"), at=NOW - timedelta(milliseconds=3))
+    drain()
+
+    session = Session.objects.get()
+    assert (session.events_count, session.status) == (2, "OPEN")
+
+
 def test_late_event__joins_the_session_that_covers_its_time__else_has_one_of_its_own(
     database: Database, shop: Client
 ) -> None:

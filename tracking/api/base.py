@@ -303,13 +303,15 @@ def json_response(data: Any, *, status: int = 200) -> HttpResponse:
 
 
 def error_response(error: ApiError) -> HttpResponse:
+    # A sentence may quote half a character that the caller sent.
+    message = error.message.encode("utf-8", "replace").decode()
     body = ErrorBody(
         status=error.status,
         code=error.status,
         error=error.code,
-        message=error.message,
-        developerMessage=error.message,
-        error_msg=error.message,
+        message=message,
+        developerMessage=message,
+        error_msg=message,
         moreInfo=error.code,
     )
     response = json_response(body, status=error.status)

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from tracking.api.base import ApiError
 from tracking.models import Event, Guest, Session
 from tracking.types import BROWSER
+from tracking.wire.common import key
 
 M = TypeVar("M", bound=Model)
 
@@ -109,7 +110,10 @@ class GuestFilter(django_filters.FilterSet):
             _text(self.data, "identifiers.provider"),
             _text(self.data, "identifiers.id"),
         )
+        if value and not provider:
+            return rows.none()
         if provider and value:
+            value = key(provider, value).value
             named = Q(identifiers__provider=provider, identifiers__value=value)
             through = Q(merged__identifiers__provider=provider, merged__identifiers__value=value)
             rows = rows.filter(named | through).distinct()
