@@ -464,6 +464,15 @@ def test_list__with_a_query_made_to_break_it__is_refused_in_json(
     assert response.json()["error"] == "query_too_long"
 
 
+def test_preflight__of_a_server_door__is_answered_without_credentials(
+    on_sqlite: Database, api: Api
+) -> None:
+    for path in ("/v2/events", "/v2/sessions", "/v2.1/guests", "/v2/flowDefinitions"):
+        response = api.http.options(path, headers={"Origin": "https://shop.example"})
+        assert response.status_code == 204
+        assert "authorization" in response["Access-Control-Allow-Headers"]
+
+
 def test_method__that_a_door_does_not_have__is_a_405_in_json(on_sqlite: Database, api: Api) -> None:
     response = api.http.put("/v1.2/events", b"{}", content_type="application/json")
 

@@ -130,7 +130,8 @@ class DoorViewSet(ViewSet):
         request.accepted_renderer = JSONRenderer()
         request.accepted_media_type = "application/json"
         self.format_kwarg = None
-        if self.authentication_classes:
+        # A browser asks whether it may call before it shows any credentials.
+        if self.authentication_classes and request.method != "OPTIONS":
             self.perform_authentication(request)
             self.check_permissions(request)
 
@@ -222,7 +223,8 @@ class ServerViewSet(DoorViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        self.enter(request, client_of(request))
+        if request.method != "OPTIONS":
+            self.enter(request, client_of(request))
 
 
 class JsonpViewSet(DoorViewSet):
