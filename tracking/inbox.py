@@ -5,7 +5,7 @@ Called by every door, by `tracking.track` and by the flow walk for its runs.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -58,7 +58,7 @@ def accept(
             )
             if cursor.rowcount < 1:
                 raise UnknownBrowser(browser_id)
-    _announce(ref)
+    _have_walked(lambda: _walk_own(ref))
     return ref
 
 
@@ -76,38 +76,31 @@ _INSERT_IF_KNOWN = {
 }
 
 
-def _announce(ref: UUID) -> None:
-    mode = conf.settings().DISPATCH
-    if mode == "inline":
-        db.on_commit(lambda: _walk_own(ref))
-    elif mode == "celery":
-        db.on_commit(_bell.ring)
-
-
 def announce() -> None:
     """Have walked what came into the inbox by another way than `accept`: a replay does."""
+    _have_walked(tasks.drain)
+
+
+def _have_walked(walk: Callable[[], object]) -> None:
+    """Once the transaction has committed, walk here or ring for whoever walks, as DISPATCH says."""
     mode = conf.settings().DISPATCH
     if mode == "inline":
-        db.on_commit(_drain)
+        db.on_commit(lambda: _walk_safely(walk))
     elif mode == "celery":
         db.on_commit(_bell.ring)
 
 
-def _drain() -> None:
-    """Walk all that waits. It is stored: whatever fails here, the sweep does again."""
+def _walk_safely(walk: Callable[[], object]) -> None:
+    """Walk what is stored: whatever fails here, the sweep does again."""
     try:
-        tasks.drain()
+        walk()
     except Exception:
         logger.exception("inbox.inline_failed")
 
 
 def _walk_own(ref: UUID) -> None:
-    """Walk what this request has stored: whatever fails here, the sweep does again."""
-    try:
-        pipeline.process_entries([ref], now=timezone.now())
-        followers.run_due(now=timezone.now())
-    except Exception:
-        logger.exception("inbox.inline_failed", extra={"entry": str(ref)})
+    pipeline.process_entries([ref], now=timezone.now())
+    followers.run_due(now=timezone.now())
 
 
 def _publish() -> None:
