@@ -22,14 +22,15 @@ CHROMIUM_MISSING = "no Chromium: install chromium"
 
 @pytest.fixture(scope="session")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The SDKs of package.json, installed once for the run. Needs a package registry."""
+    """The SDKs of package.json as its lock has them, installed once for the run. Needs a registry."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip(NODE_MISSING)
     folder = tmp_path_factory.mktemp("sdks")
-    shutil.copy(HERE / "package.json", folder)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / name, folder)
     subprocess.run(
-        [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"],
+        [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
         cwd=folder,
         check=True,
         capture_output=True,
