@@ -23,6 +23,7 @@ from personalize import conditions
 from personalize.api.examples import SMALLEST_LIVE_FLOW
 from tests.api import Api
 from tests.conftest import Database
+from tracking.api.routes import NowhereViewSet
 
 spectacular_settings = pytest.importorskip("drf_spectacular.settings").spectacular_settings
 # It comes with drf-spectacular.
@@ -100,6 +101,8 @@ OPENAPI_3_1 = {"OAS_VERSION": "3.1.0"}
 )
 def test_url__of_either_app__is_a_viewset_and_documented(address: str, callback: Any) -> None:
     assert issubclass(callback.cls, ViewSetMixin)
+    if callback.cls is NowhereViewSet:
+        return
 
     operations = published()["paths"][documented_path(address)]
 

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver
 
 from tracking.api import events, guests, sessions
 from tracking.api.dialects import sitecore
+from tracking.api.routes import nowhere
 
 app_name = "tracking"
 
@@ -12,4 +13,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *events.urlpatterns,
     *sessions.urlpatterns,
     *guests.urlpatterns,
+    *nowhere(r"v1\.2/(?:browser|events?)", r"v2/(?:events|sessions)", r"v2\.1/guests"),
 ]

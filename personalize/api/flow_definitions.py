@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from django.http import HttpResponse
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from msgspec import Meta
 from rest_framework.request import Request
@@ -30,6 +30,7 @@ from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response, read_body, read_document
 from tracking.api.filters import apply
 from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
+from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
 
@@ -312,7 +313,7 @@ def _flow(request: Request, ref: str) -> Flow:
 def _body(request: Request, kind: Any) -> Any:
     raw = read_body(request, limit=_MAX_BYTES)
     try:
-        return msgspec.convert(read_document(raw), kind, strict=False)
+        return msgspec.convert(read_document(raw), kind)
     except msgspec.ValidationError as error:
         raise ApiError(400, "flow_invalid", f"The body is not valid: {error}.") from None
 
@@ -332,7 +333,7 @@ _one = FlowDefinitionViewSet.as_view({"get": "retrieve", "put": "update", "delet
 _status = FlowDefinitionViewSet.as_view({"post": "status", "put": "status"})
 
 urlpatterns = [
-    path("v2/flowDefinitions", _collection, name="flow-definitions"),
-    path("v2/flowDefinitions/<str:ref>", _one, name="flow-definition"),
-    path("v2/flowDefinitions/<str:ref>/status", _status, name="flow-definition-status"),
+    *door("v2/flowDefinitions", _collection, name="flow-definitions"),
+    *door("v2/flowDefinitions/<str:ref>", _one, name="flow-definition"),
+    *door("v2/flowDefinitions/<str:ref>/status", _status, name="flow-definition-status"),
 ]

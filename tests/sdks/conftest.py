@@ -22,7 +22,7 @@ CHROMIUM_MISSING = "no Chromium: install chromium"
 
 @pytest.fixture(scope="session")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The SDKs of package.json as its lock has them, installed once for the run. Needs a registry."""
+    """The SDKs of package.json as locked, installed once for the run. Needs a registry."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip(NODE_MISSING)

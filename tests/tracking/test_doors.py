@@ -5,6 +5,7 @@ import gzip
 import json
 import zlib
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.db import OperationalError, connections
@@ -15,7 +16,7 @@ from tests.api import Api
 from tests.conftest import Database
 from tests.factories import ClientFactory
 from tracking import inbox
-from tracking.models import Client, Event, InboxEntry, QuarantinedMessage
+from tracking.models import Client, Event, Guest, InboxEntry, QuarantinedMessage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -479,6 +480,53 @@ def test_method__that_a_door_does_not_have__is_a_405_in_json(on_sqlite: Database
     assert response.status_code == 405
     assert response["Allow"] == "POST, OPTIONS"
     assert response.json()["status"] == 405
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("get", "/v1.2/browser//show.json"),
+        ("post", "/v1.2/event/delete.json"),
+        ("get", "/v2.1/guests/1/2/3"),
+        ("post", "/v2/events/1/2"),
+        ("post", "/v2/callFlows/abc"),
+        ("delete", "/v2/flowDefinitions/a/b/c"),
+    ],
+)
+def test_address__that_leads_nowhere__is_a_404_in_json_that_pages_can_read(
+    on_sqlite: Database, api: Api, verb: str, path: str
+) -> None:
+    response = api.http.generic(verb.upper(), path, b"{}", HTTP_ORIGIN="https://shop.example")
+
+    assert response.status_code == 404
+    assert response.json()["error"] == "no_such_door"
+    assert response["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["/v2/events", "/v2.1/guests", "/v2/flowDefinitions"])
+def test_list__with_a_slash_at_its_end__is_the_same(
+    on_sqlite: Database, api: Api, path: str
+) -> None:
+    api.create_browser()
+
+    assert api.read(f"{path}/").keys() == api.read(path).keys()
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1.2/browser/create.json", "/v1.2/event/create.json", "/v2/callFlows"]
+)
+def test_head__of_a_door_that_acts_on_get__is_refused(
+    on_sqlite: Database, api: Api, path: str
+) -> None:
+    browser = api.create_browser()["ref"]
+    event = {"type": "VIEW", "browser_id": browser, "browserId": browser, "friendlyId": "x"}
+    query = urlencode({"client_key": api.client_key, "message": json.dumps(event)})
+
+    response = api.http.head(f"{path}?{query}")
+
+    assert response.status_code == 405
+    assert Event.objects.count() + InboxEntry.objects.count() == 0
+    assert Guest.objects.count() == 1
 
 
 def test_timeline__tells_what_a_guest_did_in_sentences(database: Database, api: Api) -> None:

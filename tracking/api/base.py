@@ -228,7 +228,16 @@ class ServerViewSet(DoorViewSet):
 
 
 class JsonpViewSet(DoorViewSet):
-    """A door whose GET answers are wrapped into a call where the query names a callback."""
+    """
+    A door that acts on GET too, and wraps that answer into a call where the query has a callback.
+
+    So a HEAD, which promises to change nothing, is refused.
+    """
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method == "HEAD":
+            raise exceptions.MethodNotAllowed("HEAD")
 
     def finalize_response(  # type: ignore[override]
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any

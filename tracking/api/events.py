@@ -5,7 +5,6 @@ from uuid import UUID
 
 import msgspec
 from django.http import HttpResponse
-from django.urls import path
 from django.utils import timezone
 from rest_framework.request import Request
 
@@ -15,6 +14,7 @@ from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response, read_body, uuid_or_404
 from tracking.api.documents import EventDocument, EventList, TrackingData
 from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
+from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.models import Event, Identifier
 from tracking.types import BROWSER, ClientConfig
@@ -157,7 +157,6 @@ def _verdict(item: batch.Item, known: set[str]) -> Verdict:
 
 
 urlpatterns = [
-    path("v2/events", EventViewSet.as_view({"get": "list", "post": "create"}), name="events"),
-    path("v2/events/", EventViewSet.as_view({"get": "list", "post": "create"})),
-    path("v2/events/<str:ref>", EventViewSet.as_view({"get": "retrieve"}), name="event"),
+    *door("v2/events", EventViewSet.as_view({"get": "list", "post": "create"}), name="events"),
+    *door("v2/events/<str:ref>", EventViewSet.as_view({"get": "retrieve"}), name="event"),
 ]

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 from django.http import HttpResponse
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from msgspec import Meta
 from rest_framework.request import Request
@@ -23,6 +23,7 @@ from tracking.api.base import (
 )
 from tracking.api.documents import GuestDocument, GuestList, Timeline
 from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
+from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
 from tracking.models import Guest, Identifier
@@ -323,9 +324,9 @@ _one = GuestViewSet.as_view(
 )
 
 urlpatterns = [
-    path("v2.1/guests", _collection, name="guests"),
-    path("v2.1/guests/<str:ref>", _one, name="guest"),
-    path(
+    *door("v2.1/guests", _collection, name="guests"),
+    *door("v2.1/guests/<str:ref>", _one, name="guest"),
+    *door(
         "v2.1/guests/<str:ref>/timeline",
         GuestViewSet.as_view({"get": "timeline"}),
         name="guest-timeline",

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.urls import path
 from rest_framework.request import Request
 
 from tracking.api import filters
@@ -12,6 +11,7 @@ from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response, uuid_or_404
 from tracking.api.documents import SessionDocument, SessionList
 from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
+from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
 from tracking.models import Session
@@ -82,6 +82,6 @@ def _rows(client: ClientConfig) -> Any:
 
 
 urlpatterns = [
-    path("v2/sessions", SessionViewSet.as_view({"get": "list"}), name="sessions"),
-    path("v2/sessions/<str:ref>", SessionViewSet.as_view({"get": "retrieve"}), name="session"),
+    *door("v2/sessions", SessionViewSet.as_view({"get": "list"}), name="sessions"),
+    *door("v2/sessions/<str:ref>", SessionViewSet.as_view({"get": "retrieve"}), name="session"),
 ]

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import msgspec
 from django.http import HttpResponse
-from django.urls import path
 from django.utils import timezone
 from msgspec import Meta
 from rest_framework.request import Request
@@ -29,6 +28,7 @@ from tracking.api.base import (
     read_body,
     read_document,
 )
+from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
 
 NOTHING = {"message": "No flow executed"}
@@ -298,6 +298,5 @@ def _is_text(value: object) -> bool:
 _call = CallFlowsViewSet.as_view({"post": "create", "get": "create_by_get"})
 
 urlpatterns = [
-    path("v2/callFlows", _call, name="call-flows"),
-    path("v2/callFlows/", _call),
+    *door("v2/callFlows", _call, name="call-flows"),
 ]

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import msgspec
 from django.http import HttpResponse
-from django.urls import path
 from django.utils import timezone
 from rest_framework.request import Request
 
@@ -27,6 +26,7 @@ from tracking.api.base import (
     read_body,
     read_json,
 )
+from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.wire import common, sitecore, text
 
@@ -244,15 +244,14 @@ create_browser = BrowserViewSet.as_view({"get": "create"})
 create_event = EventViewSet.as_view({"post": "create"})
 
 urlpatterns = [
-    path("v1.2/browser/create.json", create_browser, name="browser-create"),
-    path(
+    *door("v1.2/browser/create.json", create_browser, name="browser-create"),
+    *door(
         "v1.2/browser/<str:browser_id>/show.json",
         BrowserViewSet.as_view({"get": "show"}),
         name="browser-show",
     ),
-    path("v1.2/events", create_event, name="stream-event"),
-    path("v1.2/events/", create_event),
-    path(
+    *door("v1.2/events", create_event, name="stream-event"),
+    *door(
         "v1.2/event/create.json",
         EventViewSet.as_view({"get": "create_by_get"}),
         name="stream-event-get",
