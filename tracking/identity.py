@@ -41,7 +41,7 @@ _LOCK_SPACE = 0x7472616B
 
 _Name = tuple[int, IdentifierKey]
 _Names = set[_Name]
-_Known = dict[_Name, IdentifierRow]
+_Known = Mapping[_Name, IdentifierRow]
 
 
 def lock(messages: Sequence[Message], *, now: datetime) -> tuple[Locked, list[Refused]]:
@@ -55,7 +55,7 @@ def lock(messages: Sequence[Message], *, now: datetime) -> tuple[Locked, list[Re
     messages = [_ruled(message) for message in messages]
     spoken = _locked_closure(_stated(messages))
     messages = _without_oversized(messages, spoken)
-    known = _read(_browsers(messages) | spoken.names)
+    known = _read(_speakers(messages) | spoken.names)
     # A late event of a browser that changed hands meanwhile: its set must be resolved too.
     looking_back = _locked_closure(_looking_back(messages, known))
     known |= _read(looking_back.names - set(known))
@@ -128,23 +128,23 @@ def _stated(messages: Iterable[Message]) -> _Names:
     for message in messages:
         for item in message.identifiers:
             names.add((message.client_id, item.key))
-        if message.identifiers and message.browser_id:
-            names.add((message.client_id, IdentifierKey(BROWSER, message.browser_id)))
+        if message.identifiers and message.speaker:
+            names.add((message.client_id, message.speaker))
     return names
 
 
-def _browsers(messages: Iterable[Message]) -> _Names:
-    return {
-        (message.client_id, IdentifierKey(BROWSER, message.browser_id))
-        for message in messages
-        if message.browser_id
-    }
+def _speakers(messages: Iterable[Message]) -> _Names:
+    return {(message.client_id, message.speaker) for message in messages if message.speaker}
 
 
-def _looking_back(messages: Iterable[Message], known: Mapping[Any, IdentifierRow]) -> _Names:
+def _spoken_by(message: Message, known: _Known) -> IdentifierRow | None:
+    return known.get((message.client_id, message.speaker)) if message.speaker else None
+
+
+def _looking_back(messages: Iterable[Message], known: _Known) -> _Names:
     names: _Names = set()
     for message in messages:
-        row = known.get((message.client_id, IdentifierKey(BROWSER, message.browser_id or "")))
+        row = _spoken_by(message, known)
         if row is not None and row.moved_at and message.occurred_at < row.moved_at:
             names.add((row.client_id, row.key))
     return names
@@ -257,7 +257,7 @@ def _lock_class(client_id: int, key: IdentifierKey) -> int:
     return int.from_bytes(hashlib.blake2b(name, digest_size=4).digest(), "big") % _LOCK_CLASSES
 
 
-def _read(names: _Names) -> _Known:
+def _read(names: _Names) -> dict[_Name, IdentifierRow]:
     """Read and lock the rows of these identifiers, in the order of their ids."""
     if not names:
         return {}
@@ -294,13 +294,14 @@ def _row(values: Sequence[Any]) -> IdentifierRow:
 # --- guests that begin -----------------------------------------------------------------
 
 
-def _born(messages: Sequence[Message], known: _Known, *, now: datetime) -> _Known:
-    """Make the guests of first-party browsers seen for the first time."""
-    births: dict[tuple[int, IdentifierKey], Message] = {}
+def _born(
+    messages: Sequence[Message], known: _Known, *, now: datetime
+) -> Mapping[_Name, IdentifierRow]:
+    """Make the guests of speakers seen for the first time, where that is allowed."""
+    births: dict[_Name, Message] = {}
     for message in messages:
-        name = (message.client_id, IdentifierKey(BROWSER, message.browser_id or ""))
-        if message.births and message.browser_id and name not in known:
-            births.setdefault(name, message)
+        if message.births and message.speaker and not _spoken_by(message, known):
+            births.setdefault((message.client_id, message.speaker), message)
     if not births:
         return {}
     refs = {name: _birth_ref(*name) for name in births}
@@ -348,7 +349,7 @@ def _guest_ids(refs: Iterable[UUID]) -> dict[UUID, int]:
 
 def _strangers(messages: Sequence[Message], *, now: datetime) -> dict[UUID, int]:
     """Find the guest that each run named, making those that the run met for the first time."""
-    named = [message for message in messages if message.guest_ref and not message.browser_id]
+    named = [message for message in messages if message.guest_ref and not message.speaker]
     _make_guests(
         [
             (message.guest_ref, message.client_id, message.occurred_at)
@@ -369,12 +370,11 @@ def _welcome(messages: Sequence[Message], known: _Known) -> tuple[list[Message],
     welcome: list[Message] = []
     refused: list[Refused] = []
     for message in messages:
-        name = (message.client_id, IdentifierKey(BROWSER, message.browser_id or ""))
-        if message.browser_id and name not in known:
+        if message.speaker and not _spoken_by(message, known):
             refused.append(
                 _refusal(message, "unknown_browser", "No browser has this id (any more).")
             )
-        elif not message.browser_id and not message.identifiers and not message.guest_ref:
+        elif not message.speaker and not message.identifiers and not message.guest_ref:
             refused.append(_refusal(message, "nobody", "The event names nobody."))
         else:
             welcome.append(message)
@@ -454,34 +454,31 @@ def _resolve(fresh: Fresh, client: ClientConfig, *, now: datetime) -> dict[UUID,
 
 
 def _statement(message: Message) -> Statement:
-    speaker = IdentifierKey(BROWSER, message.browser_id) if message.browser_id else None
-    return Statement(message.ref, message.occurred_at, speaker, message.identifiers)
+    return Statement(message.ref, message.occurred_at, message.speaker, message.identifiers)
 
 
 def _owner_then(
     message: Message, known: Mapping[IdentifierKey, IdentifierRow], settled: "merging.Settled"
 ) -> int | None:
     """Return whose the message's browser was when it happened, where the sets resolved here say."""
-    key = IdentifierKey(BROWSER, message.browser_id or "")
-    row = known.get(key)
+    row = known.get(message.speaker) if message.speaker else None
     if row is None or row.birth_guest_id is None:
         return None
-    owner = settled.answer.owner_at(key, message.occurred_at, row.birth_guest_id)
+    owner = settled.answer.owner_at(row.key, message.occurred_at, row.birth_guest_id)
     return settled.guest_ids[owner]
 
 
 def _owner(message: Message, owners: Mapping[UUID, int], locked: Locked) -> int:
     if message.ref in owners:
         return owners[message.ref]
-    name = (message.client_id, IdentifierKey(BROWSER, message.browser_id or ""))
-    row = locked.known.get(name)
+    row = _spoken_by(message, locked.known)
     if row is None:
         raise LookupError("The guest that this message names is gone.")
     return row.guest_id
 
 
 def _browser_row(message: Message, locked: Locked) -> int | None:
-    row = locked.known.get((message.client_id, IdentifierKey(BROWSER, message.browser_id or "")))
+    row = _spoken_by(message, locked.known)
     return row.id if row else None
 
 

@@ -117,12 +117,12 @@ class Message:
     """
     One call inside an accepted request, in the one form every dialect is read to.
 
-    `data` is the caller's own payload as it will be read back. `traits` are
-    profile fields (`Guest` field names) and `attributes` the caller's own
-    guest data. `births` lets the walk make a guest for a browser it has not
-    seen (a first-party id that we issued); without it an unknown browser is
-    refused. `guest_ref` names the guest an execution chose; with `is_stranger`
-    that guest is made by the walk.
+    `speaker` is the device it came from. `data` is the caller's own payload
+    as it will be read back. `traits` are profile fields (`Guest` field names)
+    and `attributes` the caller's own guest data. `births` lets the walk make
+    a guest for a speaker it has not seen; without it an unknown one is
+    refused. `guest_ref` names the guest an execution chose; with
+    `is_stranger` that guest is made by the walk.
     """
 
     ref: UUID
@@ -136,7 +136,7 @@ class Message:
     received_at: datetime
     point_of_sale: PointOfSaleConfig
     raw: bytes
-    browser_id: str | None = None
+    speaker: IdentifierKey | None = None
     births: bool = False
     guest_ref: UUID | None = None
     is_stranger: bool = False

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tracking import conf
 from tracking.types import (
+    BROWSER,
     EMAIL,
     TRACKING_TYPE,
     Entry,
@@ -143,6 +144,12 @@ def browser_id(value: str | None) -> str:
         return str(uuid.UUID(value or ""))
     except (ValueError, AttributeError, TypeError):
         return ""
+
+
+def browser(value: str | None) -> IdentifierKey | None:
+    """Return the speaker that a browser id names, or None where it names none."""
+    known = browser_id(value)
+    return IdentifierKey(BROWSER, known) if known else None
 
 
 def utm(payload: Mapping[str, Any]) -> dict[str, str]:

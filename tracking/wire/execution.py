@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from tracking import uuid7
-from tracking.types import TRACKING_TYPE, Entry, Message, Refused
+from tracking.types import BROWSER, TRACKING_TYPE, Entry, IdentifierKey, Message, Refused
 from tracking.wire import common
 
 DIALECT = "execution"
@@ -82,7 +82,7 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
         type=TRACKING_TYPE,
         occurred_at=datetime.fromtimestamp(run.occurred_at / 1000, tz=UTC),
         received_at=entry.received_at,
-        browser_id=body.browser_id,
+        speaker=IdentifierKey(BROWSER, body.browser_id) if body.browser_id else None,
         births=body.births,
         guest_ref=run.guest_ref,
         is_stranger=body.is_stranger,

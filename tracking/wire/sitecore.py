@@ -180,7 +180,7 @@ def message(
         type=body.type,
         occurred_at=occurred_at,
         received_at=entry.received_at,
-        browser_id=common.browser_id(body.browser_id) or None,
+        speaker=common.browser(body.browser_id),
         births=births,
         identifiers=identifiers,
         traits=traits(payload) if is_identity else {},
