@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import resource
 from datetime import UTC, date, datetime
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from personalize.html_context import safe_url
-from personalize.liquid_sandbox import FILTERS
+from personalize.liquid_sandbox import FILTERS, Budget
 from personalize.rendering import Limits, RenderFailed, TemplateInvalid, compile_content
 
 GUEST = {
@@ -629,3 +630,14 @@ def test_compile_content__any_text__is_compiled_or_refused(source: str) -> None:
         template.render({})
     except RenderFailed:
         return
+
+
+def test_time_limit__while_the_garbage_collector_runs__counts_the_template_alone() -> None:
+    budget = Budget(Limits(seconds=0.005))
+    rubbish: list[Any] = [[n] for n in range(1_000_000)]
+
+    for _ in range(5):
+        gc.collect()
+    budget.tick()
+
+    assert len(rubbish) == 1_000_000
