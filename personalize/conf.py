@@ -14,6 +14,8 @@ class Settings:
     # Early exits are counted in memory and written at most this often; 0: with every call.
     EXIT_COUNT_SECONDS: float = 10.0
     MAX_CALL_BYTES: int = 32 * 1024
+    # Address of a script that SDKs load into pages when web personalization is on; "" is off.
+    WEB_LIBRARY_URL: str = ""
     RETAIN_EXECUTIONS_DAYS: int = 90
 
 

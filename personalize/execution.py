@@ -29,6 +29,8 @@ from tracking.wire.execution import DIALECT, ExecutionBody, FlowExecution
 logger = logging.getLogger("personalize")
 
 SUCCESS, ERROR = "SUCCESS", "ERROR"
+#: How a page builder names a component as it stands, among its variants.
+DEFAULT_SUFFIX = "_default"
 
 
 class UnknownPointOfSale(LookupError):
@@ -51,6 +53,10 @@ def execute(request: FlowRequest, client: ClientConfig, *, now: datetime) -> Out
     if chosen is None:
         return Outcome(reason=gates[-1].reason if gates else Reason.UNKNOWN_FLOW, gates=gates)
     rendered = render(chosen, facts, visitor)
+    gate = _not_showable(chosen, rendered, request.variants)
+    if gate is not None:
+        exits.count(client.id, candidates, [gate], now=now)
+        return Outcome(reason=gate.reason, gates=[*gates, gate])
     spent_ms = int((time.perf_counter() - clock) * 1000)
     if request.deadline_ms is not None and spent_ms > request.deadline_ms:
         return Outcome(reason=Reason.LATE, gates=gates)
@@ -152,6 +158,26 @@ def _not_assigned(flow: FlowSnapshot, assignment: bucketing.Assignment) -> Gate:
             f"{share:g} % of the guests are let in; this guest stands at {at:.2f}.",
         )
     return Gate(flow.friendly_id, Reason.NO_VARIANT, "No variant has a share of the traffic.")
+
+
+def _not_showable(chosen: Chosen, rendered: Rendered, variants: frozenset[str]) -> Gate | None:
+    """
+    Close the gate when the page says what it can show, and this is not among it.
+
+    Nothing is recorded then: the guest saw the page's default. An id that
+    ends in `_default` asks for just that default, which every page can show.
+    """
+    if not variants or rendered.error:
+        return None
+    content = rendered.content
+    given = content.get("variantId") if isinstance(content, dict) else None
+    if isinstance(given, str) and (given in variants or given.endswith(DEFAULT_SUFFIX)):
+        return None
+    return Gate(
+        chosen.flow.friendly_id,
+        Reason.NO_MATCHING_VARIANT,
+        f"The content's variantId is {given!r}; the page can show {sorted(variants)}.",
+    )
 
 
 def _run(

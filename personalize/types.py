@@ -19,6 +19,7 @@ class Reason(StrEnum):
     AUDIENCE = "AUDIENCE"
     NOT_ALLOCATED = "NOT_ALLOCATED"
     NO_VARIANT = "NO_VARIANT"
+    NO_MATCHING_VARIANT = "NO_MATCHING_VARIANT"
     LATE = "LATE"
     RENDER_FAILED = "RENDER_FAILED"
 
@@ -30,8 +31,9 @@ class FlowRequest:
 
     Exactly one of browser_id, email and identifier is given. `births` says
     that the browser id is a first-party one we issued, to be taken up on
-    first sight. `deadline_ms` is how long the caller waits; None: as long as
-    it takes.
+    first sight. `variants` are the variantIds that the page can show; empty:
+    whatever comes. `deadline_ms` is how long the caller waits; None: as long
+    as it takes.
     """
 
     friendly_id: str
@@ -48,6 +50,7 @@ class FlowRequest:
     referrer: str = ""
     user_agent: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    variants: frozenset[str] = frozenset()
     deadline_ms: int | None = None
 
 

@@ -11,5 +11,5 @@ app_name = "personalize"
 urlpatterns: list[URLPattern | URLResolver] = [
     *callflows.urlpatterns,
     *flow_definitions.urlpatterns,
-    *nowhere("v2/callFlows", "v2/flowDefinitions"),
+    *nowhere("v2/callFlows", "v2/flowDefinitions", "v1/personalize", "personalize/v2"),
 ]

@@ -101,7 +101,8 @@ OPENAPI_3_1 = {"OAS_VERSION": "3.1.0"}
 )
 def test_url__of_either_app__is_a_viewset_and_documented(address: str, callback: Any) -> None:
     assert issubclass(callback.cls, ViewSetMixin)
-    if callback.cls is NowhereViewSet:
+    if callback.cls is NowhereViewSet or callback.initkwargs.get("schema", ...) is None:
+        # Leads nowhere, or is a documented door's other address.
         return
 
     operations = published()["paths"][documented_path(address)]
@@ -141,6 +142,7 @@ def test_security__is_basic_for_servers_and_none_for_the_public() -> None:
         "sendEventByGet",
         "callFlows",
         "callFlowsByGet",
+        "webLibraryUrl",
     }
     assert schema["components"]["securitySchemes"]["clientKeyAndToken"]["scheme"] == "basic"
     for path in schema["paths"].values():

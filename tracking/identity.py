@@ -18,6 +18,7 @@ from uuid import UUID
 from tracking import clients, conf, db, identity_policy, merging
 from tracking.models import Guest, Identifier, IdentityLink
 from tracking.types import (
+    BOT,
     BROWSER,
     ClientConfig,
     Fresh,
@@ -306,8 +307,16 @@ def _born(
         return {}
     refs = {name: _birth_ref(*name) for name in births}
     _make_guests(
-        [(refs[name], message.client_id, message.occurred_at) for name, message in births.items()],
-        now=now,
+        [
+            merging.new_guest(
+                refs[name],
+                message.client_id,
+                message.occurred_at,
+                now=now,
+                type=Guest.Type.BOT if name[1].provider == BOT else Guest.Type.VISITOR,
+            )
+            for name, message in births.items()
+        ]
     )
     ids = _guest_ids(refs.values())
     db.insert_rows(
@@ -335,12 +344,8 @@ def _birth_ref(client_id: int, key: IdentifierKey) -> UUID:
     return birth_ref(client_ref=client.ref, key=key)
 
 
-def _make_guests(rows: Iterable[tuple[UUID, int, datetime]], *, now: datetime) -> None:
-    db.insert_rows(
-        Guest,
-        [merging.new_guest(ref, client_id, seen_at, now=now) for ref, client_id, seen_at in rows],
-        ignore_conflicts=True,
-    )
+def _make_guests(rows: Sequence[Mapping[str, Any]]) -> None:
+    db.insert_rows(Guest, rows, ignore_conflicts=True)
 
 
 def _guest_ids(refs: Iterable[UUID]) -> dict[UUID, int]:
@@ -352,11 +357,10 @@ def _strangers(messages: Sequence[Message], *, now: datetime) -> dict[UUID, int]
     named = [message for message in messages if message.guest_ref and not message.speaker]
     _make_guests(
         [
-            (message.guest_ref, message.client_id, message.occurred_at)
+            merging.new_guest(message.guest_ref, message.client_id, message.occurred_at, now=now)
             for message in named
             if message.guest_ref and message.is_stranger
-        ],
-        now=now,
+        ]
     )
     ids = _guest_ids(message.guest_ref for message in named if message.guest_ref)
     return {

@@ -41,13 +41,20 @@ class Settled:
     guest_ids: Mapping[int | Newcomer, int]
 
 
-def new_guest(ref: UUID, client_id: int, seen_at: datetime, *, now: datetime) -> dict[str, Any]:
+def new_guest(
+    ref: UUID,
+    client_id: int,
+    seen_at: datetime,
+    *,
+    now: datetime,
+    type: Guest.Type = Guest.Type.VISITOR,
+) -> dict[str, Any]:
     """Return the row of a guest that begins, for a bulk insert."""
     return {
         "ref": ref,
         "bucket_ref": ref,
         "client_id": client_id,
-        "type": Guest.Type.VISITOR.value,
+        "type": type.value,
         "has_runs": False,
         **{name: "" for name in TRAITS if name != "street"},
         "street": [],

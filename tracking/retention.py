@@ -34,12 +34,12 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
     """
     Delete what is past its time, in small steps so that no walk waits long.
 
-    Visitors go with everything of theirs once they were idle for
+    Visitors and bots go with everything of theirs once they were idle for
     RETAIN_VISITORS_DAYS; customers stay.
     """
     limits = conf.settings()
     visitors = Guest.objects.filter(
-        type=Guest.Type.VISITOR,
+        type__in=(Guest.Type.VISITOR, Guest.Type.BOT),
         root__isnull=True,
         merged__isnull=True,
         last_seen__lt=now - timedelta(days=limits.RETAIN_VISITORS_DAYS),

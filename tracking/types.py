@@ -14,6 +14,8 @@ from uuid import UUID
 
 #: Provider of the ids that name a browser or an app's installation.
 BROWSER = "BROWSER"
+#: Provider of the ids that crawlers are told apart by: they never meet those of visitors.
+BOT = "BOT"
 #: Provider by which an e-mail address names a guest.
 EMAIL = "EMAIL"
 #: Type of the event that a flow's run leaves: written by the flow walk alone.

@@ -13,5 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *events.urlpatterns,
     *sessions.urlpatterns,
     *guests.urlpatterns,
-    *nowhere(r"v1\.2/(?:browser|events?)", r"v2/(?:events|sessions)", r"v2\.1/guests"),
+    *nowhere(
+        r"(?:(?:v1/)?events/)?v1\.2/(?:browser|events?)", r"v2/(?:events|sessions)", r"v2\.1/guests"
+    ),
 ]

@@ -409,8 +409,21 @@ def _inflate(raw: bytes, limit: int) -> bytes:
     return inflated
 
 
-def client_of_key(key: str | None) -> ClientConfig:
-    """Return the client of a public key. Raises ApiError in the Stream API's terms."""
+def public_client(request: Request, stated: object = None) -> ClientConfig:
+    """
+    Return the client whose public key the request carries. Raises ApiError.
+
+    `stated` is what the body says; clients leave that empty, or out, who send
+    the key in the query or in a header.
+    """
+    query = request.query_params
+    key = (
+        (stated if isinstance(stated, str) else "")
+        or query.get("client_key")
+        or query.get("clientKey")
+        or query.get("sitecoreContextId")
+        or request.headers.get("x-sitecore-contextid")
+    )
     if not key:
         raise ApiError(400, "client_key_missing", "client_key is missing.")
     client = clients.by_key(key)

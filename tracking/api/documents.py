@@ -14,10 +14,10 @@ Stamp: TypeAlias = Annotated[
     Meta(extra_json_schema={"format": "date-time"}, examples=["2026-01-10T18:07:59.247Z"]),
 ]
 GuestType: TypeAlias = Annotated[
-    Literal["visitor", "customer", "retired"],
+    Literal["visitor", "customer", "retired", "bot"],
     Meta(
         title="GuestType",
-        description="customer: somebody known. retired: merged into another guest.",
+        description="customer: somebody known. retired: merged into another guest. bot: a crawler.",
     ),
 ]
 SessionStatus: TypeAlias = Annotated[

@@ -97,7 +97,9 @@ class GuestFilter(django_filters.FilterSet):
     )
     phoneNumber = django_filters.CharFilter(field_name="phone", help_text="As it was given.")
     guestType = django_filters.CharFilter(
-        field_name="type", lookup_expr="iexact", help_text="visitor or customer."
+        field_name="type",
+        lookup_expr="iexact",
+        help_text="visitor, customer or bot. Bots are listed only when asked for.",
     )
 
     class Meta:
@@ -110,6 +112,8 @@ class GuestFilter(django_filters.FilterSet):
             _text(self.data, "identifiers.provider"),
             _text(self.data, "identifiers.id"),
         )
+        if not _text(self.data, "guestType"):
+            rows = rows.exclude(type=Guest.Type.BOT)
         if value and not provider:
             return rows.none()
         if provider and value:

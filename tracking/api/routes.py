@@ -4,7 +4,7 @@ How doors get their addresses: with and without a trailing slash, and a JSON 404
 Called by the URL lists of both apps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from django.urls import URLPattern, path, re_path
@@ -13,14 +13,25 @@ from rest_framework.request import Request
 from tracking.api.base import ApiError, DoorViewSet
 
 
-def door(route: str, view: Callable[..., Any], *, name: str) -> list[URLPattern]:
+def door(
+    route: str, view: Callable[..., Any], *, name: str, also: Sequence[str] = ()
+) -> list[URLPattern]:
     """
-    Serve a door under both forms of its address.
+    Serve a door at its address and at others, each with and without a slash at its end.
 
-    A redirect from one to the other would turn a POST into a GET without a
-    body, and a client would take that one's 200 for its own.
+    A redirect from one form to the other would turn a POST into a GET without
+    a body, and a client would take that one's 200 for its own. Only the
+    address itself is in the API's documentation.
     """
-    return [path(route, view, name=name), path(f"{route}/", view)]
+    twin = _undocumented(view)
+    forms = [form for address in (route, *also) for form in (address, f"{address}/")]
+    return [path(route, view, name=name), *(path(form, twin) for form in forms[1:])]
+
+
+def _undocumented(view: Any) -> Callable[..., Any]:
+    actions = {verb: action for verb, action in view.actions.items() if verb != "options"}
+    twin: Callable[..., Any] = view.cls.as_view(actions, schema=None, **view.initkwargs)
+    return twin
 
 
 def nowhere(*families: str) -> list[URLPattern]:

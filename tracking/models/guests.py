@@ -33,6 +33,7 @@ class Guest(models.Model):
         VISITOR = "VISITOR", _("Visitor")
         CUSTOMER = "CUSTOMER", _("Customer")
         RETIRED = "RETIRED", _("Retired (merged)")
+        BOT = "BOT", _("Bot")
 
     ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     bucket_ref = models.UUIDField(

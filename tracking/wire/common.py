@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tracking import conf
 from tracking.types import (
+    BOT,
     BROWSER,
     EMAIL,
     TRACKING_TYPE,
@@ -17,6 +18,8 @@ from tracking.types import (
 )
 
 DEFAULT_CHANNEL: Final = "WEB"
+#: What SDKs send for a crawler, with an id made of its user agent.
+BOT_CHANNEL: Final = "BOT"
 FORCE_CLOSE_TYPE: Final = "FORCE_CLOSE"
 VIEW_TYPE: Final = "VIEW"
 
@@ -146,10 +149,11 @@ def browser_id(value: str | None) -> str:
         return ""
 
 
-def browser(value: str | None) -> IdentifierKey | None:
-    """Return the speaker that a browser id names, or None where it names none."""
-    known = browser_id(value)
-    return IdentifierKey(BROWSER, known) if known else None
+def speaker(browser: str | None, channel: str = "") -> IdentifierKey | None:
+    """Return the speaker that a browser id names on a channel, or None where it names none."""
+    known = browser_id(browser)
+    provider = BOT if channel == BOT_CHANNEL else BROWSER
+    return IdentifierKey(provider, known) if known else None
 
 
 def utm(payload: Mapping[str, Any]) -> dict[str, str]:

@@ -82,7 +82,7 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
         type=event.type,
         occurred_at=entry.received_at,
         received_at=entry.received_at,
-        speaker=common.browser(event.browser_id),
+        speaker=common.speaker(event.browser_id),
         births=True,
         identifiers=_stated(event),
         traits=event.traits,

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from tracking import conf, uuid7
-from tracking.types import Entry, Message, Refused, StatedIdentifier
+from tracking.types import BOT, Entry, Message, Refused, StatedIdentifier
 from tracking.wire import common, text
 
 DIALECT = "sitecore"
@@ -169,6 +169,8 @@ def message(
             f"No identity rule names the provider {providers} (rules: {rules}); nothing was joined."
         )
     is_identity = body.type == IDENTITY_TYPE
+    speaker = common.speaker(body.browser_id, common.channel(body.channel))
+    is_bot = speaker is not None and speaker.provider == BOT
     return Message(
         ref=uuid7.child(entry.origin, index),
         message_id=message_id,
@@ -180,9 +182,9 @@ def message(
         type=body.type,
         occurred_at=occurred_at,
         received_at=entry.received_at,
-        speaker=common.browser(body.browser_id),
-        births=births,
-        identifiers=identifiers,
+        speaker=speaker,
+        births=births or is_bot,
+        identifiers=() if is_bot else identifiers,
         traits=traits(payload) if is_identity else {},
         attributes=dict(body.ext or {}) if is_identity else {},
         channel=common.channel(body.channel),

@@ -1,8 +1,8 @@
 """
-`/v2/callFlows`: run a flow by its friendlyId, by POST or as JSONP.
+`/v2/callFlows` and `/v1/personalize`: run a flow by its friendlyId, by POST or as JSONP.
 
-Served to raw HTTP clients and the Engage SDK. "Nothing to show" is a 200 with
-a message, for those clients take any other answer for a fault.
+Served to raw HTTP clients and to the Engage, Cloud and Content SDKs. "Nothing
+to show" is a 200 with a message, for they take any other answer for a fault.
 """
 
 import re
@@ -21,10 +21,11 @@ from personalize.conditions import normalise_params
 from personalize.types import FlowRequest, Outcome, Reason
 from tracking.api.base import (
     ApiError,
+    DoorViewSet,
     JsonpViewSet,
-    client_of_key,
     json_response,
     message_of,
+    public_client,
     read_body,
     read_document,
 )
@@ -32,6 +33,7 @@ from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
 
 NOTHING = {"message": "No flow executed"}
+NO_MATCH = {"message": "No matching variant"}
 FAILED = {"message": "Templating transformation failed"}
 _CHANNEL = re.compile(r"[A-Z][A-Z0-9_]{0,19}")
 
@@ -103,6 +105,13 @@ class CallFlows(msgspec.Struct, kw_only=True):
     ] = None
     guestRef: Annotated[
         str | None, Meta(description="A hint; it never overrides the three above.")
+    ] = None
+    variants: Annotated[
+        list[str] | None,
+        Meta(
+            description="The variantIds that the page can show. Content with another one is not "
+            'given out, nor counted: the answer is then {"message": "No matching variant"}.',
+        ),
     ] = None
 
 
@@ -176,9 +185,7 @@ class CallFlowsViewSet(JsonpViewSet):
 
     def _call(self, request: Request, body: bytes) -> HttpResponse:
         call = _parse(body)
-        query = request.query_params
-        key = call.clientKey or query.get("clientKey") or query.get("client_key")
-        client = self.enter(request, client_of_key(key))
+        client = self.enter(request, public_client(request, call.clientKey))
         try:
             outcome = execution.execute(_flow_request(call, request), client, now=timezone.now())
         except execution.UnknownPointOfSale as error:
@@ -190,6 +197,8 @@ def answer(outcome: Outcome) -> Any:
     """Return what the client is told: never null, a list or a text."""
     if outcome.reason is Reason.RENDER_FAILED:
         return FAILED
+    if outcome.reason is Reason.NO_MATCHING_VARIANT:
+        return NO_MATCH
     if not outcome.is_executed:
         return NOTHING
     if isinstance(outcome.content, dict):
@@ -225,6 +234,7 @@ def _flow_request(call: CallFlows, request: Request) -> FlowRequest:
         referrer=_referrer(params, request),
         user_agent=request.headers.get("User-Agent", ""),
         params=params,
+        variants=frozenset(call.variants or ()),
     )
 
 
@@ -295,8 +305,45 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
+@documented(
+    "Flow execution",
+    parameters=[
+        Parameter(
+            name="sitecoreContextId",
+            description="The client's public key; the header x-sitecore-contextid may have it.",
+            example=examples.CLIENT_KEY,
+        ),
+    ],
+    retrieve=Operation(
+        id="webLibraryUrl",
+        answer=str,
+        errors=(400, 404),
+        description='The address as plain text, for PERSONALIZE["WEB_LIBRARY_URL"] set to one; '
+        "a 404 tells SDKs to go on without web personalization.",
+    ),
+)
+class WebLibraryViewSet(DoorViewSet):
+    """The script that the Cloud and Content SDKs load into pages for web personalization."""
+
+    def retrieve(self, request: Request) -> HttpResponse:
+        """Name the script that pages load for web personalization."""
+        self.enter(request, public_client(request))
+        address = conf.settings().WEB_LIBRARY_URL
+        if not address:
+            raise ApiError(404, "web_personalization_off", "Web personalization is off.")
+        return HttpResponse(address, content_type="text/plain; charset=utf-8")
+
+
 _call = CallFlowsViewSet.as_view({"post": "create", "get": "create_by_get"})
+_web_library = WebLibraryViewSet.as_view({"get": "retrieve"})
 
 urlpatterns = [
-    *door("v2/callFlows", _call, name="call-flows"),
+    *door(
+        "v2/callFlows",
+        _call,
+        name="call-flows",
+        # As the Cloud and Content SDKs call it.
+        also=("v1/personalize", "personalize/v2/callFlows"),
+    ),
+    *door("v1/personalize/cdn-url", _web_library, name="web-library-url"),
 ]

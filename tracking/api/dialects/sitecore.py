@@ -5,12 +5,14 @@ Served to raw HTTP clients and to the Engage SDK; each answers in the shape
 and with the statuses that those clients were built against.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 from django.http import HttpResponse
+from django.urls import URLPattern
 from django.utils import timezone
 from rest_framework.request import Request
 
@@ -20,14 +22,15 @@ from tracking.api.base import (
     ApiError,
     JsonpViewSet,
     check_callback,
-    client_of_key,
     json_response,
     message_of,
+    public_client,
     read_body,
     read_json,
 )
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
+from tracking.types import BROWSER
 from tracking.wire import common, sitecore, text
 
 VERSION = "1.2"
@@ -114,7 +117,7 @@ class BrowserViewSet(JsonpViewSet):
     def create(self, request: Request) -> HttpResponse:
         """Give out a browser id, with a visitor behind it."""
         check_callback(request)
-        client = self.enter(request, client_of_key(request.query_params.get("client_key")))
+        client = self.enter(request, public_client(request))
         browser = guests.create_browser(client, now=timezone.now())
         return json_response(
             Created(
@@ -127,7 +130,7 @@ class BrowserViewSet(JsonpViewSet):
     def show(self, request: Request, browser_id: str) -> HttpResponse:
         """Answer the guest that a browser belongs to now."""
         check_callback(request)
-        client = self.enter(request, client_of_key(request.query_params.get("client_key")))
+        client = self.enter(request, public_client(request))
         known = common.browser_id(browser_id)
         guest = guests.by_browser(client, known) if known else None
         if guest is None:
@@ -191,10 +194,10 @@ class EventViewSet(JsonpViewSet):
     def _accept(self, request: Request, body: bytes) -> HttpResponse:
         now = timezone.now()
         payload = read_json(body)
-        client = self.enter(request, client_of_key(_key(request, payload)))
+        client = self.enter(request, public_client(request, _stated_key(payload)))
         event = _judge(payload)
-        browser_id = common.browser_id(event.browser_id)
-        if not browser_id:
+        speaker = common.speaker(event.browser_id, common.channel(event.channel))
+        if speaker is None:
             return json_response(NotFound(client_key=client.client_key))
         try:
             ref = inbox.accept(
@@ -203,20 +206,18 @@ class EventViewSet(JsonpViewSet):
                 body=body,
                 headers=_headers(request),
                 received_at=now,
-                browser_id=browser_id,
+                # A crawler's id was never given out: the walk takes it up.
+                browser_id=speaker.value if speaker.provider == BROWSER else None,
             )
         except inbox.UnknownBrowser:
             return json_response(NotFound(client_key=client.client_key))
         return json_response(Accepted(client_key=client.client_key, ref=str(uuid7.child(ref, 0))))
 
 
-def _key(request: Request, payload: Any) -> str | None:
-    key = (
-        payload.get("client_key") or payload.get("clientKey") if isinstance(payload, dict) else None
-    )
-    if isinstance(key, str) and key:
-        return key
-    return request.query_params.get("client_key") or request.query_params.get("clientKey")
+def _stated_key(payload: Any) -> object:
+    if not isinstance(payload, dict):
+        return None
+    return payload.get("client_key") or payload.get("clientKey")
 
 
 def _judge(payload: Any) -> sitecore.EventBody:
@@ -241,19 +242,19 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 create_browser = BrowserViewSet.as_view({"get": "create"})
+show_browser = BrowserViewSet.as_view({"get": "show"})
 create_event = EventViewSet.as_view({"post": "create"})
+create_event_by_get = EventViewSet.as_view({"get": "create_by_get"})
+
+
+def _door(route: str, view: Callable[..., Any], *, name: str) -> list[URLPattern]:
+    # The Cloud and Content SDKs put a service's name before the paths of raw HTTP and Engage.
+    return door(route, view, name=name, also=(f"v1/events/{route}", f"events/{route}"))
+
 
 urlpatterns = [
-    *door("v1.2/browser/create.json", create_browser, name="browser-create"),
-    *door(
-        "v1.2/browser/<str:browser_id>/show.json",
-        BrowserViewSet.as_view({"get": "show"}),
-        name="browser-show",
-    ),
-    *door("v1.2/events", create_event, name="stream-event"),
-    *door(
-        "v1.2/event/create.json",
-        EventViewSet.as_view({"get": "create_by_get"}),
-        name="stream-event-get",
-    ),
+    *_door("v1.2/browser/create.json", create_browser, name="browser-create"),
+    *_door("v1.2/browser/<str:browser_id>/show.json", show_browser, name="browser-show"),
+    *_door("v1.2/events", create_event, name="stream-event"),
+    *_door("v1.2/event/create.json", create_event_by_get, name="stream-event-get"),
 ]
