@@ -633,8 +633,8 @@ def test_compile_content__any_text__is_compiled_or_refused(source: str) -> None:
 
 
 def test_time_limit__while_the_garbage_collector_runs__counts_the_template_alone() -> None:
-    budget = Budget(Limits(seconds=0.005))
     rubbish: list[Any] = [[n] for n in range(1_000_000)]
+    budget = Budget(Limits(seconds=0.005))
 
     for _ in range(5):
         gc.collect()
