@@ -20,6 +20,7 @@ from tracking.models import Guest, Identifier, IdentityLink
 from tracking.types import (
     BOT,
     BROWSER,
+    UNNAMED,
     ClientConfig,
     Fresh,
     GuestKey,
@@ -28,6 +29,7 @@ from tracking.types import (
     IdentifierRow,
     Locked,
     Message,
+    Policy,
     Refused,
     StatedIdentifier,
     Statement,
@@ -41,6 +43,7 @@ _LOCK_CLASSES = 1024
 _LOCK_SPACE = 0x7472616B
 
 _Name = tuple[int, IdentifierKey]
+_Pair = tuple[int, IdentifierKey, IdentifierKey]
 _Names = set[_Name]
 _Known = Mapping[_Name, IdentifierRow]
 
@@ -53,10 +56,10 @@ def lock(messages: Sequence[Message], *, now: datetime) -> tuple[Locked, list[Re
     connected sets first, then the browsers' rows by id. Messages of a browser
     nobody knows are refused.
     """
-    messages = [_ruled(message) for message in messages]
+    messages = _without_repeats([_ruled(message) for message in messages])
     spoken = _locked_closure(_stated(messages))
     messages = _without_oversized(messages, spoken)
-    known = _read(_speakers(messages) | spoken.names)
+    known = _read(_speakers(messages) | _persons(messages) | spoken.names)
     # A late event of a browser that changed hands meanwhile: its set must be resolved too.
     looking_back = _locked_closure(_looking_back(messages, known))
     known |= _read(looking_back.names - set(known))
@@ -69,15 +72,22 @@ def lock(messages: Sequence[Message], *, now: datetime) -> tuple[Locked, list[Re
 def identify(fresh: Fresh, *, now: datetime) -> list[Identified]:
     """Say whose each message is, and store what the batch states about who is who."""
     owners: dict[UUID, int] = {}
+    refused: dict[UUID, str] = {}
     for client_id in _speaking_clients(fresh):
         client = clients.by_id(client_id)
         if client is not None:
-            owners |= _resolve(fresh, client, now=now)
+            answers, warnings = _resolve(fresh, client, now=now)
+            owners |= answers
+            refused |= warnings
     owners |= _strangers(fresh.messages, now=now)
     owned = [(message, _owner(message, owners, fresh.locked)) for message in fresh.messages]
-    guests = _guests({guest_id for _, guest_id in owned})
+    guests = _guests({guest_id for _, guest_id in owned if guest_id is not None})
     items = [
-        Identified(message, guests[guest_id], _browser_row(message, fresh.locked))
+        Identified(
+            _warned(message, refused.get(message.ref)),
+            guests[guest_id] if guest_id is not None else None,
+            _browser_row(message, fresh.locked),
+        )
         for message, guest_id in owned
     ]
     _touch(items)
@@ -138,6 +148,10 @@ def _speakers(messages: Iterable[Message]) -> _Names:
     return {(message.client_id, message.speaker) for message in messages if message.speaker}
 
 
+def _persons(messages: Iterable[Message]) -> _Names:
+    return {(message.client_id, message.person) for message in messages if message.person}
+
+
 def _spoken_by(message: Message, known: _Known) -> IdentifierRow | None:
     return known.get((message.client_id, message.speaker)) if message.speaker else None
 
@@ -153,9 +167,58 @@ def _looking_back(messages: Iterable[Message], known: _Known) -> _Names:
 
 def _ruled(message: Message) -> Message:
     """Drop the identifiers that no rule names: they are in the event's data, and join nobody."""
+    if message.policy is not Policy.SITECORE:
+        return message
     client = clients.by_id(message.client_id)
     ranked = identity_policy.in_rule_order(message.identifiers, client.rules if client else ())
     return message if ranked == message.identifiers else replace(message, identifiers=ranked)
+
+
+def _without_repeats(messages: Sequence[Message]) -> list[Message]:
+    """
+    Take the statements out that were made before: every call of a signed-in visitor makes one.
+
+    The first user that a device names has it, so that saying it again later
+    changes nothing; such a message is just the user's.
+    """
+    said = {
+        message.ref: _pair(message)
+        for message in messages
+        if message.policy is Policy.SEGMENT and message.identifiers
+    }
+    if not said:
+        return list(messages)
+    first = _first_said(set(said.values()))
+    return [
+        replace(message, identifiers=(), person=message.identifiers[0].key)
+        if message.ref in said
+        and said[message.ref] in first
+        and first[said[message.ref]] <= message.occurred_at
+        else message
+        for message in messages
+    ]
+
+
+def _pair(message: Message) -> _Pair:
+    user = message.identifiers[0].key
+    return (message.client_id, message.speaker or user, user)
+
+
+def _first_said(pairs: set[_Pair]) -> dict[_Pair, datetime]:
+    """Read when each device first named each user, as far as it is known to have."""
+    links = IdentityLink.objects.filter(
+        client_id__in={client for client, _, _ in pairs},
+        policy=Policy.SEGMENT.value,
+        is_active=True,
+        left_value__in={left.value for _, left, _ in pairs},
+        right_value__in={right.value for _, _, right in pairs},
+    )
+    first: dict[_Pair, datetime] = {}
+    for link in links:
+        (client, left), (_, right) = _ends(link)
+        pair = (client, left, right)
+        first[pair] = min(link.occurred_at, first.get(pair, link.occurred_at))
+    return first
 
 
 def _closure(seeds: _Names) -> _Closure:
@@ -378,11 +441,16 @@ def _welcome(messages: Sequence[Message], known: _Known) -> tuple[list[Message],
             refused.append(
                 _refusal(message, "unknown_browser", "No browser has this id (any more).")
             )
-        elif not message.speaker and not message.identifiers and not message.guest_ref:
+        elif _names_nobody(message):
             refused.append(_refusal(message, "nobody", "The event names nobody."))
         else:
             welcome.append(message)
     return welcome, refused
+
+
+def _names_nobody(message: Message) -> bool:
+    named = message.speaker or message.identifiers or message.person or message.guest_ref
+    return not named and not message.is_impersonal
 
 
 def _refusal(message: Message, code: str, reason: str) -> Refused:
@@ -413,25 +481,31 @@ def _by_client(links: Mapping[int, IdentityLink]) -> dict[int, list[Statement]]:
     for event_ref, rows in by_event.items():
         rows.sort(key=lambda link: link.position)
         first = rows[0]
-        speaker = IdentifierKey(first.left_provider, first.left_value)
+        policy = Policy(first.policy)
+        left = IdentifierKey(first.left_provider, first.left_value)
+        stated = tuple(
+            StatedIdentifier(IdentifierKey(link.right_provider, link.right_value), link.expires_at)
+            for link in rows
+        )
+        if policy is Policy.ALIAS:
+            stated = (StatedIdentifier(left), *stated)
         statements[first.client_id].append(
             Statement(
                 event_ref=event_ref,
+                message_id=first.message_id,
                 at=first.occurred_at,
-                speaker=speaker if speaker.provider == BROWSER else None,
-                stated=tuple(
-                    StatedIdentifier(
-                        IdentifierKey(link.right_provider, link.right_value), link.expires_at
-                    )
-                    for link in rows
-                ),
+                speaker=left if left.provider == BROWSER else None,
+                stated=stated,
+                policy=policy,
             )
         )
     return statements
 
 
-def _resolve(fresh: Fresh, client: ClientConfig, *, now: datetime) -> dict[UUID, int]:
-    """Resolve one client's part of the batch; return the guest row of each speaking message."""
+def _resolve(
+    fresh: Fresh, client: ClientConfig, *, now: datetime
+) -> tuple[dict[UUID, int], dict[UUID, str]]:
+    """Resolve one client's part of the batch: its messages' guest rows, and what was refused."""
     speaking = [m for m in fresh.messages if m.client_id == client.id and m.identifiers]
     said = [_statement(message) for message in speaking]
     merging.store_links(speaking, said)
@@ -454,28 +528,45 @@ def _resolve(fresh: Fresh, client: ClientConfig, *, now: datetime) -> dict[UUID,
             guest_id = _owner_then(message, known, resolution)
             if guest_id is not None:
                 owners[message.ref] = guest_id
-    return owners
+    return owners, resolution.answer.refused
+
+
+def _warned(message: Message, refused: str | None) -> Message:
+    if refused is None:
+        return message
+    warning = f"{refused} Nothing was joined."
+    return replace(message, warnings=(*message.warnings, warning))
 
 
 def _statement(message: Message) -> Statement:
-    return Statement(message.ref, message.occurred_at, message.speaker, message.identifiers)
+    return Statement(
+        event_ref=message.ref,
+        message_id=message.message_id,
+        at=message.occurred_at,
+        speaker=message.speaker,
+        stated=message.identifiers,
+        policy=message.policy,
+    )
 
 
 def _owner_then(
     message: Message, known: Mapping[IdentifierKey, IdentifierRow], settled: "merging.Settled"
 ) -> int | None:
     """Return whose the message's browser was when it happened, where the sets resolved here say."""
-    row = known.get(message.speaker) if message.speaker else None
+    row = known.get(message.speaker) if message.speaker and not message.person else None
     if row is None or row.birth_guest_id is None:
         return None
     owner = settled.answer.owner_at(row.key, message.occurred_at, row.birth_guest_id)
     return settled.guest_ids[owner]
 
 
-def _owner(message: Message, owners: Mapping[UUID, int], locked: Locked) -> int:
+def _owner(message: Message, owners: Mapping[UUID, int], locked: Locked) -> int | None:
     if message.ref in owners:
         return owners[message.ref]
-    row = _spoken_by(message, locked.known)
+    if message.is_impersonal:
+        return None
+    named = message.person or message.speaker
+    row = locked.known.get((message.client_id, named)) if named else None
     if row is None:
         raise LookupError("The guest that this message names is gone.")
     return row.guest_id
@@ -483,7 +574,8 @@ def _owner(message: Message, owners: Mapping[UUID, int], locked: Locked) -> int:
 
 def _browser_row(message: Message, locked: Locked) -> int | None:
     row = _spoken_by(message, locked.known)
-    return row.id if row else None
+    # Many people's devices share an id that names nobody: their visits cannot be told apart.
+    return row.id if row and row.key.provider != UNNAMED else None
 
 
 def _guests(ids: set[int]) -> dict[int, GuestKey]:
@@ -496,6 +588,8 @@ def _touch(items: Sequence[Identified]) -> None:
     seen: dict[int, dict[str, Any]] = {}
     for item in items:
         at = item.message.occurred_at
+        if item.guest is None:
+            continue
         for guest_id in {item.guest.id, item.guest.root_id}:
             row = seen.setdefault(
                 guest_id, {"id": guest_id, "first_seen": at, "last_seen": at, "has_runs": False}

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from tracking.types import IdentifierKey, StatedIdentifier, Statement
+from tracking.types import USER_ID, IdentifierKey, Policy, StatedIdentifier, Statement
 
 G = TypeVar("G", bound=Hashable)
 
@@ -40,7 +40,8 @@ class Resolution(Generic[G]):
     The whole answer.
 
     `owner` is whose each identifier is now, before merges; `root` who speaks
-    for a merged guest; `moves` when an identifier changed hands and to whom.
+    for a merged guest; `moves` when an identifier changed hands and to whom;
+    `refused` why an event did not join what it named.
     """
 
     owner: dict[IdentifierKey, G | Newcomer]
@@ -50,6 +51,8 @@ class Resolution(Generic[G]):
     moves: dict[IdentifierKey, list[tuple[datetime, G | Newcomer]]] = field(default_factory=dict)
     merges: list[Merge[G]] = field(default_factory=list)
     expiries: dict[IdentifierKey, datetime | None] = field(default_factory=dict)
+    refused: dict[UUID, str] = field(default_factory=dict)
+    providers: dict[G | Newcomer, set[str]] = field(default_factory=dict)
 
     def find(self, guest: G | Newcomer) -> G | Newcomer:
         """Return who speaks for this guest."""
@@ -74,7 +77,9 @@ def resolve(
     rules: Sequence[str],
 ) -> Resolution[G]:
     """
-    Resolve by identity rules: the statements in time order, each by these four rules.
+    Resolve the statements in time order, each by the policy it was made under.
+
+    By identity rules:
 
     1. The first stated identifier (in rule order) that somebody has decides:
        a visitor merges into that customer; another customer's browser moves
@@ -84,19 +89,27 @@ def resolve(
     4. A customer that has another one of that provider stays as it is: a new
        guest begins, and the browser moves to it.
 
+    By first identify it is the same but for 1 and 4: the browser stays whose
+    it was, and the event alone is the other customer's. Under an alias the
+    earlier id joins the user that is kept, be it a visitor's device, an id
+    nobody knows yet, or both; two known users stay apart, and so does a known
+    user's device.
+
     Identifiers nobody has yet then belong to the guest that was decided on.
     One past its expiry counts as nobody's. `births` are the guests that
     identifiers brought with them; `customers` the guests known to be
     customers on other grounds.
     """
     answer: Resolution[G] = Resolution(owner=dict(births), customers=set(customers))
-    providers: dict[G | Newcomer, set[str]] = {}
     for key, guest in births.items():
-        if key.provider in rules:
+        if key.provider in rules or key.provider == USER_ID:
             answer.customers.add(guest)
-            providers.setdefault(guest, set()).add(key.provider)
-    for statement in sorted(statements, key=lambda s: (s.at, s.event_ref)):
-        _apply(answer, providers, statement)
+            answer.providers.setdefault(guest, set()).add(key.provider)
+    for statement in sorted(statements, key=lambda s: (s.at, s.message_id, s.event_ref)):
+        if statement.policy is Policy.ALIAS:
+            _fold(answer, statement)
+        else:
+            _apply(answer, statement)
     return answer
 
 
@@ -109,11 +122,7 @@ def in_rule_order(
     return tuple({item.key: item for item in ranked}.values())
 
 
-def _apply(
-    answer: Resolution[G],
-    providers: dict[G | Newcomer, set[str]],
-    statement: Statement,
-) -> None:
+def _apply(answer: Resolution[G], statement: Statement) -> None:
     speaker = statement.speaker
     current = answer.owner.get(speaker) if speaker is not None else None
     stated = [s for s in statement.stated if s.expires_at is None or s.expires_at > statement.at]
@@ -121,20 +130,19 @@ def _apply(
         if current is not None:
             answer.by_event[statement.event_ref] = current
         return
-    target = _target(answer, providers, statement, [item.key for item in stated], current)
+    target = _target(answer, statement, [item.key for item in stated], current)
     answer.customers.add(target)
     for item in stated:
         if not _is_owned(answer, item.key, statement.at):
-            answer.owner[item.key] = target
-            providers.setdefault(target, set()).add(item.key.provider)
+            _own(answer, item.key, target)
         answer.expiries[item.key] = item.expires_at
     owner = answer.owner.get(speaker, target) if speaker is not None else target
-    answer.by_event[statement.event_ref] = owner
+    stays = answer.find(owner) != answer.find(target)
+    answer.by_event[statement.event_ref] = target if stays else owner
 
 
 def _target(
     answer: Resolution[G],
-    providers: dict[G | Newcomer, set[str]],
     statement: Statement,
     keys: list[IdentifierKey],
     current: G | Newcomer | None,
@@ -148,20 +156,63 @@ def _target(
         if person in answer.customers:
             _move(answer, statement, target)
         else:
-            answer.root[person] = target
-            answer.merges.append(Merge(person, target, statement.event_ref, statement.at))
+            _merge(answer, statement, person, target)
         return target
     if person is not None and person not in answer.customers:
         return person
-    if person is not None and keys[0].provider not in providers.get(person, ()):
+    if person is not None and keys[0].provider not in answer.providers.get(person, ()):
         return person
     newcomer = Newcomer(keys[0])
     _move(answer, statement, newcomer)
     return newcomer
 
 
+def _fold(answer: Resolution[G], statement: Statement) -> None:
+    """Read an alias: the first identifier is kept, the earlier id is the other two."""
+    kept, device, user = (item.key for item in statement.stated)
+    before, owner = _holder(answer, user), _holder(answer, device)
+    target = _holder(answer, kept)
+    if target is None:
+        target = before
+    if target is None and owner is not None and owner not in answer.customers:
+        target = owner
+    if target is None:
+        target = Newcomer(kept)
+    answer.customers.add(target)
+    answer.by_event[statement.event_ref] = target
+    if kept not in answer.owner:
+        _own(answer, kept, target)
+    if before is not None and before != target:
+        answer.refused[statement.event_ref] = "The earlier id is another known user's."
+        return
+    if before is None:
+        _own(answer, user, target)
+    if owner is None:
+        _own(answer, device, target)
+    elif owner in answer.customers and owner != target:
+        answer.refused[statement.event_ref] = "The earlier id is a device of another known user."
+    elif owner != target:
+        _merge(answer, statement, owner, target)
+
+
+def _holder(answer: Resolution[G], key: IdentifierKey) -> G | Newcomer | None:
+    return answer.find(answer.owner[key]) if key in answer.owner else None
+
+
+def _own(answer: Resolution[G], key: IdentifierKey, guest: G | Newcomer) -> None:
+    answer.owner[key] = guest
+    answer.providers.setdefault(guest, set()).add(key.provider)
+
+
+def _merge(
+    answer: Resolution[G], statement: Statement, visitor: G | Newcomer, target: G | Newcomer
+) -> None:
+    answer.root[visitor] = target
+    answer.merges.append(Merge(visitor, target, statement.event_ref, statement.at))
+
+
 def _move(answer: Resolution[G], statement: Statement, target: G | Newcomer) -> None:
-    if statement.speaker is not None:
+    if statement.speaker is not None and statement.policy is Policy.SITECORE:
         answer.owner[statement.speaker] = target
         answer.moves.setdefault(statement.speaker, []).append((statement.at, target))
 

@@ -5,7 +5,7 @@ A merge moves no row: the retired guest points at the survivor, which takes
 over the newer traits. What it had before is kept, so a merge can be undone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from tracking import conf, db, identity_policy
 from tracking.identity_policy import Merge, Newcomer, Resolution
-from tracking.models import Client, Guest, Identifier, IdentityLink, MergeRecord
+from tracking.models import Guest, Identifier, IdentityLink, MergeRecord
 from tracking.types import (
     BROWSER,
     TRAITS,
@@ -24,6 +24,7 @@ from tracking.types import (
     IdentifierKey,
     IdentifierRow,
     Message,
+    Policy,
     Statement,
     birth_ref,
 )
@@ -72,7 +73,9 @@ def store_links(messages: Sequence[Message], statements: Sequence[Statement]) ->
     rows = []
     for message, statement in zip(messages, statements, strict=True):
         left = statement.speaker or statement.stated[0].key
-        for position, item in enumerate(statement.stated):
+        # An alias joins the others to the first; that one is the left side itself.
+        stated = statement.stated[1:] if statement.policy is Policy.ALIAS else statement.stated
+        for position, item in enumerate(stated):
             rows.append(
                 {
                     "client_id": message.client_id,
@@ -80,8 +83,9 @@ def store_links(messages: Sequence[Message], statements: Sequence[Statement]) ->
                     "left_value": left.value,
                     "right_provider": item.key.provider,
                     "right_value": item.key.value,
-                    "policy": Client.IdentityPolicy.SITECORE.value,
+                    "policy": statement.policy.value,
                     "event_ref": statement.event_ref,
+                    "message_id": statement.message_id,
                     "position": position,
                     "expires_at": item.expires_at,
                     "occurred_at": statement.at,
@@ -99,14 +103,16 @@ def settle(
     now: datetime,
 ) -> Settled:
     """Ask the policy about a connected set of identifiers, and store the difference."""
-    members = _members(known.values())
+    members = _members(client, known.values())
     births = {key: row.birth_guest_id for key, row in known.items() if row.birth_guest_id}
+    statements = list(statements)
     answer = identity_policy.resolve(
         statements,
         births=births,
         customers=[guest.pk for guest in members.values() if TYPE_STAMP in guest.stamps],
         rules=client.rules,
     )
+    answer.merges += _left_over(client, answer, statements, births, members)
     settled = Settled(answer, _rows_of(client, answer, members, now=now))
     _store_owners(client, settled, known, now=now)
     _store_merges(client, settled, now=now)
@@ -120,25 +126,29 @@ def apply_traits(items: Sequence[Identified], *, now: datetime) -> None:
     A merged guest keeps what it said, and its survivor takes it over like at
     the merge itself: undoing that one takes all of it back.
     """
-    stated = [item for item in items if item.message.traits or item.message.attributes]
+    stated = [
+        (item.message, item.guest)
+        for item in items
+        if item.guest is not None and (item.message.traits or item.message.attributes)
+    ]
     if not stated:
         return
-    ids = {guest_id for item in stated for guest_id in (item.guest.id, item.guest.root_id)}
+    ids = {guest_id for _, guest in stated for guest_id in (guest.id, guest.root_id)}
     guests = Guest.objects.in_bulk(ids)
-    merged = [item.guest.id for item in stated if item.guest.id != item.guest.root_id]
+    merged = [guest.id for _, guest in stated if guest.id != guest.root_id]
     records = {
         record.retired_id: record
         for record in MergeRecord.objects.filter(retired__in=merged, undone_at__isnull=True)
     }
-    for item in stated:
-        message, guest = item.message, guests[item.guest.id]
+    for message, named in stated:
+        guest = guests[named.id]
         values = {**message.traits, **{attribute(k): v for k, v in message.attributes.items()}}
         state_traits(guest, values, at=message.occurred_at, by=message.message_id)
         record = records.get(guest.pk)
         if record is not None:
             record.survivor_before |= {
                 name: before
-                for name, before in _take_over(guests[item.guest.root_id], guest).items()
+                for name, before in _take_over(guests[named.root_id], guest).items()
                 if name not in record.survivor_before
             }
     MergeRecord.objects.bulk_update(records.values(), ["survivor_before"])
@@ -148,10 +158,13 @@ def apply_traits(items: Sequence[Identified], *, now: datetime) -> None:
 def state_traits(guest: Guest, values: Mapping[str, Any], *, at: datetime, by: str) -> None:
     """Set these traits on the guest, except those that a newer statement has set."""
     stamp = [int(at.timestamp() * 1000), by]
+    most = 2 * conf.settings().MAX_ATTRIBUTES
     for name, value in values.items():
         if guest.stamps.get(name, [0, ""]) <= stamp:
             _set_trait(guest, name, value)
-            if _trait(guest, name) is not None:
+            # What was removed is stamped too: an older statement must not bring it back.
+            is_kept = _trait(guest, name) is not None or name in guest.stamps
+            if is_kept or (value is None and len(guest.stamps) < most):
                 guest.stamps[name] = stamp
 
 
@@ -193,10 +206,46 @@ def undo(record: MergeRecord, *, now: datetime) -> None:
 # --- storing the difference ------------------------------------------------------------
 
 
-def _members(rows: Iterable[IdentifierRow]) -> dict[int, Guest]:
+def _members(client: ClientConfig, rows: Collection[IdentifierRow]) -> dict[int, Guest]:
     ids = {guest_id for row in rows for guest_id in (row.guest_id, row.birth_guest_id) if guest_id}
-    guests = Guest.objects.filter(Q(pk__in=ids) | Q(merged__in=ids)).order_by("pk").distinct()
-    return {guest.pk: guest for guest in guests}
+    begun = {_begun_ref(client, row.key) for row in rows if row.birth_guest_id is None}
+    guests = Guest.objects.filter(Q(pk__in=ids) | Q(merged__in=ids) | Q(ref__in=begun))
+    return {guest.pk: guest for guest in guests.order_by("pk").distinct()}
+
+
+def _begun_ref(client: ClientConfig, key: IdentifierKey) -> UUID:
+    return birth_ref(client_ref=client.ref, key=key)
+
+
+def _left_over(
+    client: ClientConfig,
+    answer: Resolution[int],
+    statements: Sequence[Statement],
+    births: Mapping[IdentifierKey, int],
+    members: Mapping[int, Guest],
+) -> list[Merge[int]]:
+    """
+    Merge the guests that an identifier began with, before an earlier event came that named it.
+
+    Had that event come in its time, they would not exist: what was recorded
+    for them is the identifier's owner's.
+    """
+    rows = {guest.ref: guest.pk for guest in members.values()}
+    owners = set(answer.owner.values())
+    merges = []
+    for key in sorted(answer.owner.keys() - births.keys()):
+        owner = answer.owner[key]
+        pk = rows.get(_begun_ref(client, key))
+        if pk is None or pk in owners or owner == Newcomer(key):
+            continue
+        said = min(
+            (each for each in statements if key in {item.key for item in each.stated}),
+            key=lambda each: (each.at, each.message_id),
+            default=None,
+        )
+        if said is not None:
+            merges.append(Merge(pk, owner, said.event_ref, said.at))
+    return merges
 
 
 def _rows_of(
@@ -207,7 +256,7 @@ def _rows_of(
     now: datetime,
 ) -> dict[int | Newcomer, int]:
     newcomers = {
-        guest: birth_ref(client_ref=client.ref, key=guest.key)
+        guest: _begun_ref(client, guest.key)
         for guest in (*answer.owner.values(), *answer.by_event.values())
         if isinstance(guest, Newcomer)
     }

@@ -37,7 +37,7 @@ def record(items: Sequence[Sessionized], *, now: datetime) -> Recorded:
                 "occurred_at": item.identified.message.occurred_at,
                 "received_at": item.identified.message.received_at,
                 "recorded_at": now,
-                "guest_id": item.identified.guest.id,
+                "guest_id": item.identified.guest.id if item.identified.guest else None,
                 "session_id": item.session_id,
                 "browser_id": item.identified.browser_id,
                 "channel": item.channel,
@@ -46,6 +46,7 @@ def record(items: Sequence[Sessionized], *, now: datetime) -> Recorded:
                 "flow_ref": item.identified.message.flow_ref,
                 "warnings": list(item.identified.message.warnings),
                 "data": item.identified.message.data,
+                "original": item.identified.message.original,
             }
             for item in items
         ],

@@ -17,7 +17,7 @@ from typing import Any
 
 from tracking import db
 from tracking.models import Session
-from tracking.types import Identified, Sessionized
+from tracking.types import GuestKey, Identified, Sessionized
 from tracking.wire.common import DEFAULT_CHANNEL, VIEW_TYPE
 
 _Slot = tuple[int, str, int]
@@ -74,7 +74,7 @@ class _Visit:
     def covers(self, item: Identified) -> bool:
         at = item.message.occurred_at
         pause = timedelta() if self.is_forced_closed else item.message.point_of_sale.timeout
-        same_person = self.root_id == item.guest.root_id
+        same_person = item.guest is not None and self.root_id == item.guest.root_id
         return same_person and self.started_at - _JOSTLE <= at <= self.ended_at + pause
 
     def join(self, item: Identified) -> None:
@@ -128,15 +128,17 @@ class _Visits:
         return list(known.values())
 
     def place(self, item: Identified) -> _Visit | None:
+        if item.guest is None:
+            return None
         if item.message.own_session:
-            return self._begin(item, _channel(item), closed=True)
+            return self._begin(item, item.guest, _channel(item), closed=True)
         if item.browser_id is None:
             return None
         channel = item.message.channel or self.latest_channel.get(item.browser_id, "")
         channel = channel or DEFAULT_CHANNEL
         visit = self._find(item, (item.browser_id, channel, item.message.point_of_sale.id))
         if visit is None:
-            visit = self._begin(item, channel)
+            visit = self._begin(item, item.guest, channel)
         visit.join(item)
         self.latest_channel[item.browser_id] = visit.channel
         if visit.status == _CLOSED and self.open.get(_slot(visit)) is visit:
@@ -151,13 +153,15 @@ class _Visits:
         covering = [visit for visit in self.closed if _slot(visit) == slot and visit.covers(item)]
         return max(covering, key=lambda visit: visit.started_at, default=None)
 
-    def _begin(self, item: Identified, channel: str, *, closed: bool = False) -> _Visit:
+    def _begin(
+        self, item: Identified, guest: GuestKey, channel: str, *, closed: bool = False
+    ) -> _Visit:
         at = item.message.occurred_at
         visit = _Visit(
             ref=uuid.uuid4(),
             client_id=item.message.client_id,
-            guest_id=item.guest.id,
-            root_id=item.guest.root_id,
+            guest_id=guest.id,
+            root_id=guest.root_id,
             browser_id=None if closed else item.browser_id,
             channel=channel,
             point_of_sale_id=item.message.point_of_sale.id,

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,10 @@ BROWSER = "BROWSER"
 BOT = "BOT"
 #: Provider by which an e-mail address names a guest.
 EMAIL = "EMAIL"
+#: Provider of the ids by which sites know their users: the userId of the Segment family.
+USER_ID = "USER_ID"
+#: Provider of ids that many devices send by mistake, such as `null`: kept, but they join nobody.
+UNNAMED = "UNNAMED"
 #: Type of the event that a flow's run leaves: written by the flow walk alone.
 TRACKING_TYPE = "TRACKING"
 
@@ -106,6 +111,17 @@ class IdentifierKey:
     value: str
 
 
+class Policy(StrEnum):
+    """By whose rules a statement about who is who is read. Each is kept with the statement."""
+
+    #: Identity rules in their order; a customer's browser moves to another customer.
+    SITECORE = "SITECORE"
+    #: The first user that a device names has it; known users never merge.
+    SEGMENT = "SEGMENT"
+    #: An earlier id, of a device or a user, folds into a user.
+    ALIAS = "ALIAS"
+
+
 @dataclass(frozen=True, slots=True)
 class StatedIdentifier:
     """An identifier as an event states it, perhaps with an end."""
@@ -124,7 +140,10 @@ class Message:
     and `attributes` the caller's own guest data. `births` lets the walk make
     a guest for a speaker it has not seen; without it an unknown one is
     refused. `guest_ref` names the guest an execution chose; with
-    `is_stranger` that guest is made by the walk.
+    `is_stranger` that guest is made by the walk. `person` names whose the
+    message is where it states nothing new of its own; with `is_impersonal`
+    it is nobody's. `original` is the message as its client sent it, where
+    that is asked for again.
     """
 
     ref: UUID
@@ -143,6 +162,9 @@ class Message:
     guest_ref: UUID | None = None
     is_stranger: bool = False
     identifiers: tuple[StatedIdentifier, ...] = ()
+    policy: Policy = Policy.SITECORE
+    person: IdentifierKey | None = None
+    is_impersonal: bool = False
     traits: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     channel: str = ""
@@ -153,6 +175,7 @@ class Message:
     user_agent: str = ""
     utm: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    original: Mapping[str, Any] | None = None
     flow_execution_ref: UUID | None = None
     flow_ref: UUID | None = None
     closes_session: bool = False
@@ -191,13 +214,17 @@ class Statement:
     One event's word that these identifiers name one person.
 
     `speaker` is the browser it came from (None: a server said so), `stated`
-    is in the order the policy reads it.
+    is in the order the policy reads it: an alias states the user that is
+    kept, then the earlier id as a device's and as a user's. Statements of
+    one moment are read in the order of their message ids.
     """
 
     event_ref: UUID
+    message_id: str
     at: datetime
     speaker: IdentifierKey | None
     stated: tuple[StatedIdentifier, ...]
+    policy: Policy = Policy.SITECORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +261,14 @@ class GuestKey:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """A message and whose it is. `browser_id` is the row of the browser's identifier."""
+    """
+    A message and whose it is (None: nobody's).
+
+    `browser_id` is the row of the identifier of the browser whose visit it belongs to.
+    """
 
     message: Message
-    guest: GuestKey
+    guest: GuestKey | None
     browser_id: int | None
 
 

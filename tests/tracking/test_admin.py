@@ -402,7 +402,6 @@ def client_form(**values: Any) -> dict[str, Any]:
         "time_zone": "UTC",
         "currency": "EUR",
         "language": "EN",
-        "identity_policy": "SITECORE",
         "identity_rules": "",
         "points_of_sale-TOTAL_FORMS": 0,
         "points_of_sale-INITIAL_FORMS": 0,

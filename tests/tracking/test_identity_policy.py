@@ -30,7 +30,8 @@ def said(
     minute: int, speaker: IdentifierKey | None, *keys: IdentifierKey, rules: tuple[str, ...] = RULES
 ) -> Statement:
     stated = in_rule_order([StatedIdentifier(key) for key in keys], rules)
-    return Statement(uuid.UUID(int=minute), START + timedelta(minutes=minute), speaker, stated)
+    at = START + timedelta(minutes=minute)
+    return Statement(uuid.UUID(int=minute), f"m{minute:06d}", at, speaker, stated)
 
 
 def births(*names: str) -> dict[IdentifierKey, str]:
@@ -104,6 +105,7 @@ def test_customer__states_an_identifier_of_another_provider__takes_it() -> None:
 def test_identifier__past_its_expiry__names_nobody() -> None:
     expiring = Statement(
         uuid.UUID(int=1),
+        "m1",
         START,
         browser("b1"),
         (StatedIdentifier(email("a"), START + timedelta(minutes=5)),),

@@ -476,6 +476,7 @@ def resolve_all(client: Client) -> dict[IdentifierKey, int]:
     statements = [
         Statement(
             ref,
+            links[0].message_id,
             links[0].occurred_at,
             IdentifierKey(links[0].left_provider, links[0].left_value),
             tuple(

@@ -116,7 +116,6 @@ class ClientForm(_ClientModelForm):
             "time_zone",
             "currency",
             "language",
-            "identity_policy",
             "identity_rules",
             "default_point_of_sale",
             "staff_groups",

@@ -67,7 +67,7 @@ class ClientAdmin(ClientScopedAdmin[Client]):
             market += ("default_point_of_sale",)
         return (
             (None, {"fields": ("name", "allowed_origins")}),
-            (_("Who is who"), {"fields": ("identity_policy", "identity_rules")}),
+            (_("Who is who"), {"fields": ("identity_rules",)}),
             (_("Defaults"), {"fields": market}),
             (_("Access"), {"fields": ("staff_groups",)}),
         )

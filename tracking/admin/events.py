@@ -58,7 +58,7 @@ class EventAdmin(ReadOnlyAdmin[Event]):
 
     @admin.display(description=_("guest"))
     def person(self, event: Event) -> str:
-        return str(event.guest.root or event.guest)
+        return str(event.guest.root or event.guest) if event.guest else "-"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Event], search_term: str

@@ -16,9 +16,6 @@ def default_identity_rules() -> list[str]:
 class Client(models.Model):
     """One tenant: a shop, a brand, or the host site itself."""
 
-    class IdentityPolicy(models.TextChoices):
-        SITECORE = "SITECORE", _("Identity rules in order of priority")
-
     ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(_("name"), max_length=100, unique=True)
     allowed_origins = models.JSONField(
@@ -30,12 +27,6 @@ class Client(models.Model):
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
     currency = models.CharField(_("currency"), max_length=3, default="EUR")
     language = models.CharField(_("language"), max_length=2, default="EN")
-    identity_policy = models.CharField(
-        _("identity policy"),
-        max_length=16,
-        choices=IdentityPolicy.choices,
-        default=IdentityPolicy.SITECORE,
-    )
     identity_rules = models.JSONField(
         _("identity rules"),
         default=default_identity_rules,

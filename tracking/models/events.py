@@ -19,9 +19,12 @@ class Event(models.Model):
     """
     One fact. `ref` is a UUIDv7 derived from the inbox entry that brought it.
 
-    `data` is the caller's payload as sent. No foreign key points here, and
-    every read is bounded by guest, session or ref, so that the table can be
-    split by time. The database does not check the keys that point away: the
+    `data` is what happened, in one form for all clients: the caller's own
+    attributes at its top. `original` is the message as it was sent, where its
+    client can ask for that again; otherwise `data` is just that. An event
+    about a group that names no person has no guest. No foreign key points
+    here, and every read is bounded by guest, session or ref, so that the
+    table can be split by time. The database does not check the keys that point away: the
     walk writes them from rows that it holds locked, and checking five of them
     per event would cost as much as writing it.
     """
@@ -37,7 +40,13 @@ class Event(models.Model):
     received_at = models.DateTimeField(_("received at"))
     recorded_at = models.DateTimeField(_("recorded at"))
     guest = models.ForeignKey(
-        Guest, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+        Guest,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
     session = models.ForeignKey(
         Session, on_delete=models.CASCADE, null=True, blank=True, related_name="+", db_index=False
@@ -66,6 +75,7 @@ class Event(models.Model):
     flow_ref = models.UUIDField(null=True, blank=True)
     warnings = models.JSONField(_("warnings"), default=list, blank=True)
     data = models.JSONField(_("data"), default=dict)
+    original = models.JSONField(null=True, blank=True, editable=False)
 
     objects = EventQuerySet.as_manager()
 

@@ -159,6 +159,7 @@ class IdentityLink(models.Model):
     right_value = models.CharField(max_length=320)
     policy = models.CharField(max_length=16)
     event_ref = models.UUIDField()
+    message_id = models.CharField(max_length=100)
     position = models.PositiveIntegerField(default=0)
     expires_at = models.DateTimeField(null=True, blank=True)
     occurred_at = models.DateTimeField()
