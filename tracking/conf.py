@@ -30,6 +30,8 @@ class Settings:
     MAX_NODES: int = 10_000
     MAX_KEYS: int = 1_000
     MAX_EXT_KEYS: int = 50
+    # Of one identify call of the Segment family.
+    MAX_TRAITS: int = 300
     MAX_KEY_BYTES: int = 150
     MAX_TYPE_LENGTH: int = 200
     MAX_MESSAGE_ID_LENGTH: int = 100
@@ -47,6 +49,10 @@ class Settings:
     SESSION_TIMEOUT_MINUTES: int = 30
     MAX_FUTURE_SECONDS: int = 24 * 3600
     CLIENT_CACHE_SECONDS: float = 5.0
+    # Folders of the Customer.io and Segment browser SDKs (dist/umd of their packages), for sites
+    # whose pages load them by the script-tag snippet; None serves no scripts.
+    CUSTOMERIO_SDK_FOLDER: str | None = None
+    SEGMENT_SDK_FOLDER: str | None = None
     RETAIN_QUARANTINE_DAYS: int = 30
     RETAIN_EVENTS_DAYS: int = 400
     RETAIN_VISITORS_DAYS: int = 90

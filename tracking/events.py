@@ -6,7 +6,12 @@ from typing import Any
 
 from tracking.models import Event
 from tracking.types import TRACKING_TYPE, ClientConfig
+from tracking.wire.common import IDENTITY_TYPE, VIEW_TYPE
 
+#: Types of events that are calls of another kind than track.
+_CALLS = {VIEW_TYPE: "page", IDENTITY_TYPE: "identify"}
+#: What an event object has beside its own attributes, and a call elsewhere.
+_NOT_OWN = frozenset({"type", "browser_id"})
 #: What `as_document` reads beside the event's own columns.
 RELATED = ("browser", "session", "point_of_sale")
 
@@ -39,6 +44,45 @@ def as_document(event: Event, client: ClientConfig) -> dict[str, Any]:
     if event.warnings:
         document["warnings"] = event.warnings
     return document
+
+
+def as_call(event: Event) -> dict[str, Any]:
+    """
+    Return an event in the form of a track call, complete with the server's times.
+
+    One that came as such a call has every key that it was sent with. Times:
+    `originalTimestamp` and `sentAt` by the sender's clock, `receivedAt` by
+    ours, and `timestamp`, when it happened by ours:
+    receivedAt - (sentAt - originalTimestamp).
+    """
+    sent = dict(event.original) if event.original is not None else _told_as_call(event)
+    first = sent.get("originalTimestamp") or sent.get("timestamp")
+    defaults: dict[str, Any] = {"integrations": None, "version": 0, "context": {}}
+    return {
+        **defaults,
+        **sent,
+        "messageId": event.message_id,
+        "originalTimestamp": first or stamp(event.occurred_at),
+        "sentAt": sent.get("sentAt") or None,
+        "receivedAt": stamp(event.received_at),
+        "timestamp": stamp(event.occurred_at),
+    }
+
+
+def _told_as_call(event: Event) -> dict[str, Any]:
+    """Word an event of another family as a call: a view as a page, all else but who as a track."""
+    call: dict[str, Any] = {
+        "type": _CALLS.get(event.type, "track"),
+        "anonymousId": event.browser.value if event.browser else None,
+    }
+    own = {name: value for name, value in event.data.items() if name not in _NOT_OWN}
+    if call["type"] == "identify":
+        call["traits"] = own
+    else:
+        call["properties"] = own
+    if call["type"] == "track":
+        call["event"] = event.type
+    return call
 
 
 def _tracking_data(event: Event, pos: str | None) -> dict[str, Any]:

@@ -48,6 +48,7 @@ shows the smallest body that does.
 
 TAGS = {
     "Stream API": "For browsers and apps: browser ids, and events one by one.",
+    "Track calls": "For browsers, apps and servers: track, identify, page, screen, group, alias.",
     "Events": "For servers: events in batches, and reading them back.",
     "Sessions": "For servers: visits.",
     "Guests": "For servers: profiles and their history.",

@@ -185,4 +185,4 @@ def _plain(value: Any) -> str:
 
 
 def _from_cookie(request: HttpRequest) -> str | None:
-    return common.browser_id(request.COOKIES.get(conf.settings().COOKIE_NAME)) or None
+    return common.browser_uuid(request.COOKIES.get(conf.settings().COOKIE_NAME)) or None

@@ -3,17 +3,21 @@
 from django.urls import URLPattern, URLResolver
 
 from tracking.api import events, guests, sessions
-from tracking.api.dialects import sitecore
+from tracking.api.dialects import segment, sitecore
 from tracking.api.routes import nowhere
 
 app_name = "tracking"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *sitecore.urlpatterns,
+    *segment.urlpatterns,
     *events.urlpatterns,
     *sessions.urlpatterns,
     *guests.urlpatterns,
     *nowhere(
-        r"(?:(?:v1/)?events/)?v1\.2/(?:browser|events?)", r"v2/(?:events|sessions)", r"v2\.1/guests"
+        r"(?:(?:v1/)?events/)?v1\.2/(?:browser|events?)",
+        r"v2/(?:events|sessions)",
+        r"v2\.1/guests",
+        "v1/(?:batch|b|m|track|t|identify|i|page|p|screen|s|group|g|alias|a|projects)",
     ),
 ]

@@ -87,12 +87,54 @@ class EventDocument(msgspec.Struct, kw_only=True):
     ] = UNSET
 
 
+class CallDocument(msgspec.Struct, kw_only=True):
+    """
+    An event in the form of a track call.
+
+    Beside these it has every key that the call was sent with: properties or
+    traits, name, category, groupId, previousId, and any of the sender's own.
+    """
+
+    type: Annotated[
+        Literal["track", "identify", "page", "screen", "group", "alias"], Meta(title="CallType")
+    ]
+    messageId: str
+    originalTimestamp: Annotated[
+        str | int | float, Meta(description="When it happened by the sender's clock.")
+    ]
+    sentAt: Annotated[str | int | float | None, Meta(description="When it was sent by that clock.")]
+    receivedAt: Annotated[Stamp, Meta(description="When it was received.")]
+    timestamp: Annotated[
+        Stamp,
+        Meta(
+            description="When it happened by the server's clock: receivedAt - (sentAt - "
+            "originalTimestamp).",
+        ),
+    ]
+    context: dict[str, Any] | None
+    integrations: dict[str, Any] | None
+    version: Any
+    userId: str | int | float | None | UnsetType = UNSET
+    anonymousId: str | int | float | None | UnsetType = UNSET
+    event: str | None | UnsetType = UNSET
+    properties: dict[str, Any] | None | UnsetType = UNSET
+    traits: dict[str, Any] | None | UnsetType = UNSET
+
+
 class EventList(msgspec.Struct, kw_only=True):
     """A page of events, newest first."""
 
     items: list[EventDocument]
     next: Annotated[str | None, Meta(description="Address of the next, older page.")]
     previous: Annotated[str | None, Meta(description="Address of the page before.")]
+
+
+class CallList(msgspec.Struct, kw_only=True):
+    """A page of events in the form of track calls, newest first."""
+
+    items: list[CallDocument]
+    next: str | None
+    previous: str | None
 
 
 class SessionDocument(msgspec.Struct, kw_only=True):

@@ -1,6 +1,7 @@
 """`/v2/events`: the batch door for servers, and events read back in their public form."""
 
-from typing import Final, Literal
+from collections.abc import Callable
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -12,7 +13,7 @@ from tracking import conf, events, inbox, uuid7
 from tracking.api import examples, filters
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response, read_body, uuid_or_404
-from tracking.api.documents import EventDocument, EventList, TrackingData
+from tracking.api.documents import CallDocument, CallList, EventDocument, EventList, TrackingData
 from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
@@ -45,6 +46,14 @@ class BatchAnswer(msgspec.Struct, kw_only=True):
     events: list[Verdict]
 
 
+_FORM = Parameter(
+    name="form",
+    description="track: in the form of a track call, with every key that such a call was sent "
+    "with, and the server's times.",
+    type=Literal["track"],
+)
+
+
 @documented(
     "Events",
     parameters=[Parameter(name="ref", location="path", description="Of the event.", type=UUID)],
@@ -70,13 +79,19 @@ class BatchAnswer(msgspec.Struct, kw_only=True):
     ),
     list=Operation(
         id="listEvents",
-        answer=EventList,
+        answer=(EventList, CallList),
         answers=examples.EVENT_PAGE,
         errors=(400, 404),
         filters=filters.EventFilter,
-        parameters=CURSOR_PARAMETERS,
+        parameters=[*CURSOR_PARAMETERS, _FORM],
     ),
-    retrieve=Operation(id="readEvent", answer=EventDocument, answers=examples.EVENT, errors=(404,)),
+    retrieve=Operation(
+        id="readEvent",
+        answer=(EventDocument, CallDocument),
+        answers=examples.EVENT,
+        errors=(400, 404),
+        parameters=[_FORM],
+    ),
 )
 class EventViewSet(ServerViewSet):
     """Events of a client: sent in batches, read one by one or as a list."""
@@ -115,9 +130,8 @@ class EventViewSet(ServerViewSet):
         rows = Event.objects.filter(client=client.id).select_related(*events.RELATED)
         found = filters.apply(filters.EventFilter, rows, request)
         page, links = NewestFirst("-ref").cut(found, request, self)
-        return json_response(
-            {"items": [events.as_document(event, client) for event in page], **links}
-        )
+        form = _form(request, client)
+        return json_response({"items": [form(event) for event in page], **links})
 
     def retrieve(self, request: Request, ref: str) -> HttpResponse:
         """Read one event."""
@@ -126,7 +140,17 @@ class EventViewSet(ServerViewSet):
         event = rows.filter(ref=uuid_or_404(ref, "event")).first()
         if event is None:
             raise ApiError(404, "event_unknown", "There is no event with this ref.")
-        return json_response(events.as_document(event, client))
+        return json_response(_form(request, client)(event))
+
+
+def _form(request: Request, client: ClientConfig) -> Callable[[Event], dict[str, Any]]:
+    """Return how the events are written that the request asks for. Raises ApiError."""
+    asked = request.query_params.get("form", "")
+    if asked == "track":
+        return events.as_call
+    if asked:
+        raise ApiError(400, "form_invalid", "form is track, or left out.")
+    return lambda event: events.as_document(event, client)
 
 
 def _verdicts(items: list[batch.Item], client: ClientConfig) -> list[Verdict]:

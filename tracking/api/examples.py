@@ -191,3 +191,52 @@ GUEST = {
         },
     )
 }
+
+COURSE = {
+    "type": "track",
+    "userId": "AiUGstSDIg",
+    "anonymousId": "23adfd82-aa0f-45a7-a756-24f2a7a4c895",
+    "event": "Course Started",
+    "properties": {"course_name": "Intro to Data Pipelines", "progress": 0},
+    "messageId": "ajs-f8ca1e4de5024d9430b3928bd8ac6b96",
+    "timestamp": "2026-01-10T18:07:59.247Z",
+    "sentAt": "2026-01-10T18:07:59.301Z",
+    "context": {"page": {"path": "/docs/", "title": "Docs"}, "locale": "en-US"},
+}
+TRACK = {"course": Example(summary="Somebody started a course", value=COURSE)}
+CALLS_BATCH = {
+    "batch": Example(
+        summary="A user, and what they did",
+        value={
+            "batch": [
+                {
+                    "type": "identify",
+                    "userId": "AiUGstSDIg",
+                    "traits": {"email": "ada@example.com", "firstName": "Ada"},
+                },
+                COURSE,
+            ],
+            "sentAt": "2026-01-10T18:07:59.301Z",
+        },
+    ),
+}
+BROWSER_SETTINGS = {
+    "settings": Example(
+        summary="Send here",
+        value={
+            "integrations": {
+                "Customer.io Data Pipelines": {
+                    "apiKey": CLIENT_KEY,
+                    "apiHost": "shop.example/v1",
+                    "protocol": "https",
+                },
+                "Segment.io": {
+                    "apiKey": CLIENT_KEY,
+                    "apiHost": "shop.example/v1",
+                    "protocol": "https",
+                },
+            },
+            "metrics": {"sampleRate": 0},
+        },
+    ),
+}

@@ -8,10 +8,13 @@ from rest_framework.request import Request
 
 from tracking.api.base import ApiError
 from tracking.models import Event, Guest, Session
-from tracking.types import BROWSER
-from tracking.wire.common import key
+from tracking.types import BOT, BROWSER
+from tracking.wire.common import browser_id, key
 
 M = TypeVar("M", bound=Model)
+
+#: Providers of the ids that events and sessions are asked for by.
+DEVICES = (BROWSER, BOT)
 
 
 class EventFilter(django_filters.FilterSet):
@@ -23,7 +26,9 @@ class EventFilter(django_filters.FilterSet):
     guestRef = django_filters.UUIDFilter(
         method="by_guest", help_text="Of the guest, or of anybody merged into it."
     )
-    browserRef = django_filters.UUIDFilter(method="by_browser", help_text="A browser id.")
+    browserRef = django_filters.CharFilter(
+        method="by_browser", help_text="A browser id, or an anonymousId."
+    )
     sessionRef = django_filters.UUIDFilter(field_name="session__ref", help_text="Of the visit.")
     flowRef = django_filters.UUIDFilter(
         field_name="flow_ref", help_text="TRACKING events of this flow."
@@ -49,7 +54,7 @@ class EventFilter(django_filters.FilterSet):
         return rows.filter(guest__in=members(value))
 
     def by_browser(self, rows: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
-        return rows.filter(browser__provider=BROWSER, browser__value=str(value))
+        return rows.filter(browser__provider__in=DEVICES, browser__value=browser_id(value))
 
 
 class SessionFilter(django_filters.FilterSet):
@@ -63,7 +68,9 @@ class SessionFilter(django_filters.FilterSet):
     guestRef = django_filters.UUIDFilter(
         method="by_guest", help_text="Of the guest, or of anybody merged into it."
     )
-    browserRef = django_filters.UUIDFilter(method="by_browser", help_text="A browser id.")
+    browserRef = django_filters.CharFilter(
+        method="by_browser", help_text="A browser id, or an anonymousId."
+    )
     since = django_filters.IsoDateTimeFilter(
         field_name="started_at", lookup_expr="gte", help_text="Started at this time or later."
     )
@@ -82,7 +89,7 @@ class SessionFilter(django_filters.FilterSet):
         return rows.filter(guest__in=members(value))
 
     def by_browser(self, rows: QuerySet[Session], name: str, value: Any) -> QuerySet[Session]:
-        return rows.filter(browser__provider=BROWSER, browser__value=str(value))
+        return rows.filter(browser__provider__in=DEVICES, browser__value=browser_id(value))
 
 
 class GuestFilter(django_filters.FilterSet):

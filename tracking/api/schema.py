@@ -89,11 +89,52 @@ class Operation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refusals:
+    """
+    How the doors of one client family refuse.
+
+    body: type of the answer. word: makes one of status, code and sentence.
+    status: which one the family uses for another. headers: of a status.
+    """
+
+    name: str
+    body: type
+    word: Callable[[int, str, str], Any]
+    status: Callable[[int], int]
+    headers: Mapping[int, Mapping[str, str]]
+
+
+_RETRY_AFTER = {503: {"Retry-After": "Seconds to wait."}}
+
+
+def _standard(status: int, code: str, message: str) -> ErrorBody:
+    return ErrorBody(
+        status=status,
+        code=status,
+        error=code,
+        message=message,
+        developerMessage=message,
+        error_msg=message,
+        moreInfo=code,
+    )
+
+
+_STANDARD = Refusals(
+    name="Refusal",
+    body=ErrorBody,
+    word=_standard,
+    status=lambda status: status,
+    headers={401: {"WWW-Authenticate": "How to say who you are: HTTP Basic."}} | _RETRY_AFTER,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Documentation:
     """What a viewset documents. `parameters` are of every operation whose path has them."""
 
     tag: str
     operations: Mapping[str, Operation]
+    refusals: Refusals
     parameters: Sequence[Parameter] = ()
     types: Sequence[type] = ()
     schemas: Callable[[], Mapping[str, Schema]] | None = None
@@ -103,6 +144,7 @@ def documented(
     tag: str,
     *,
     parameters: Sequence[Parameter] = (),
+    refusals: Refusals = _STANDARD,
     types: Sequence[type] = (),
     schemas: Callable[[], Mapping[str, Schema]] | None = None,
     **operations: Operation,
@@ -110,12 +152,18 @@ def documented(
     """
     Document a viewset's actions: `@documented("Events", create=Operation(...), ...)`.
 
-    `parameters` are in the paths; `types` and `schemas` are components that others refer to.
+    `parameters` are in the paths; `types` and `schemas` are components that others refer to;
+    `refusals` is how the family refuses, where it is not as the REST API does.
     The whole class is documented at once, since a schema on a method would be built on
     whatever schema class the host has chosen.
     """
     documentation = Documentation(
-        tag=tag, operations=operations, parameters=parameters, types=types, schemas=schemas
+        tag=tag,
+        operations=operations,
+        refusals=refusals,
+        parameters=parameters,
+        types=types,
+        schemas=schemas,
     )
 
     def document(viewset: V) -> V:
@@ -147,10 +195,6 @@ _REFUSALS: Mapping[int, tuple[str, str, str]] = {
 }  # fmt: skip
 _OF_BODIES = (400, 411, 413, 415)
 _OF_ALL = (403, 503)
-_HEADERS: Mapping[int, Mapping[str, str]] = {
-    401: {"WWW-Authenticate": "How to say who you are: HTTP Basic."},
-    503: {"Retry-After": "Seconds to wait."},
-}
 _CALLBACK = Parameter(
     name="callback",
     description="JSONP: wraps the answer into a call of this function. The answer is then a "
@@ -268,6 +312,7 @@ if HAS_OPENAPI:
                 statuses.update(_OF_BODIES)
             if self.door.authentication_classes:
                 statuses.add(401)
+            statuses = {self.documentation.refusals.status(status) for status in statuses}
             answers = {str(operation.status): self._answer(operation)}
             return answers | {str(status): self._refusal(status) for status in sorted(statuses)}
 
@@ -286,23 +331,15 @@ if HAS_OPENAPI:
 
         def _refusal(self, status: int) -> Schema:
             meaning, code, message = _REFUSALS[status]
-            example = ErrorBody(
-                status=status,
-                code=status,
-                error=code,
-                message=message,
-                developerMessage=message,
-                error_msg=message,
-                moreInfo=code,
-            )
+            refusals = self.documentation.refusals
             media = {
-                "schema": self.components.schema(ErrorBody),
-                "example": msgspec.to_builtins(example),
+                "schema": self.components.schema(refusals.body),
+                "example": msgspec.to_builtins(refusals.word(status, code, message)),
             }
             answer: Schema = {"description": meaning, "content": {"application/json": media}}
-            if status in _HEADERS:
-                answer["headers"] = _headers(_HEADERS[status])
-            return self.components.response(f"Refusal{status}", answer)
+            if status in refusals.headers:
+                answer["headers"] = _headers(refusals.headers[status])
+            return self.components.response(f"{refusals.name}{status}", answer)
 
         def _media(self, kind: Kind, examples: Mapping[str, Example]) -> Schema:
             media: Schema = {"schema": self.components.schema(kind)}

@@ -9,13 +9,14 @@ knows which family a message came from.
 from collections.abc import Callable, Iterator
 
 from tracking.types import Entry, Message, Refused
-from tracking.wire import batch, execution, site, sitecore
+from tracking.wire import batch, execution, segment, site, sitecore
 
 Parser = Callable[[Entry], Iterator[Message | Refused]]
 
 PARSERS: dict[str, Parser] = {
     sitecore.DIALECT: sitecore.parse,
     batch.DIALECT: batch.parse,
+    segment.DIALECT: segment.parse,
     site.DIALECT: site.parse,
     execution.DIALECT: execution.parse,
 }

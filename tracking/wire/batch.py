@@ -200,7 +200,7 @@ def _check_message_id(message_id: str | None) -> None:
 def _check_addressee(body: BatchEventBody, client: ClientConfig) -> None:
     if body.browser_id is not None:
         if not common.browser_id(body.browser_id):
-            raise common.Rejected("browser_invalid", "browserId is not a UUID.")
+            raise common.Rejected("browser_invalid", "browserId is empty or too long.")
         return
     providers = {item.key.provider for item in sitecore.stated(body.identifiers)}
     if not providers:

@@ -22,6 +22,7 @@ DEFAULT_CHANNEL: Final = "WEB"
 BOT_CHANNEL: Final = "BOT"
 FORCE_CLOSE_TYPE: Final = "FORCE_CLOSE"
 VIEW_TYPE: Final = "VIEW"
+IDENTITY_TYPE: Final = "IDENTITY"
 
 _UTM = "utm_"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -141,12 +142,20 @@ def occurred(stated: datetime | None, received_at: datetime, warnings: list[str]
     return stated
 
 
-def browser_id(value: str | None) -> str:
-    """Return a browser id in its one written form, or nothing where it is no UUID."""
+def browser_uuid(value: str | None) -> str:
+    """Return a browser id that we gave out in its one written form, or nothing for any other."""
     try:
         return str(uuid.UUID(value or ""))
     except (ValueError, AttributeError, TypeError):
         return ""
+
+
+def browser_id(value: str | None) -> str:
+    """Return a browser id in its one written form: those that clients choose may be any text."""
+    text = (value or "").strip()
+    if len(text) > conf.settings().MAX_IDENTIFIER_LENGTH:
+        return ""
+    return browser_uuid(text) or text.replace("\x00", "")
 
 
 def speaker(browser: str | None, channel: str = "") -> IdentifierKey | None:

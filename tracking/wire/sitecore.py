@@ -35,7 +35,6 @@ _TRAITS = {
     "country": "country",
     "nationality": "nationality",
 }
-IDENTITY_TYPE = "IDENTITY"
 
 
 class IdentifierBody(msgspec.Struct, kw_only=True):
@@ -168,7 +167,7 @@ def message(
         warnings.append(
             f"No identity rule names the provider {providers} (rules: {rules}); nothing was joined."
         )
-    is_identity = body.type == IDENTITY_TYPE
+    is_identity = body.type == common.IDENTITY_TYPE
     speaker = common.speaker(body.browser_id, common.channel(body.channel))
     is_bot = speaker is not None and speaker.provider == BOT
     return Message(

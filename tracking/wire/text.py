@@ -11,6 +11,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -60,6 +61,37 @@ def clean(value: Any) -> Cleaned:
     Raises Unstorable over the limits of depth, nodes, keys and integers.
     """
     return _Cleaner().clean(value)
+
+
+def clean_unless_plain(raw: bytes) -> Cleaned:
+    """
+    Parse JSON bytes and clean the value; what can be seen to need no cleaning is just parsed.
+
+    Raises Unreadable, and Unstorable over the limits.
+    """
+    if _is_plain(raw):
+        try:
+            return Cleaned(msgspec.json.decode(raw))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+    return clean(read(raw))
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Say whether these bytes are too short for a limit, and free of what is ever replaced."""
+    limits = conf.settings()
+    # A key with its value takes five bytes at least, a value in a list two.
+    return (
+        len(raw) < min(5 * limits.MAX_KEYS, 2 * limits.MAX_NODES)
+        and raw.count(b"{") + raw.count(b"[") <= limits.MAX_DEPTH
+        and not _suspicious(limits.MAX_KEY_BYTES).search(raw)
+    )
+
+
+@lru_cache(maxsize=4)
+def _suspicious(key_bytes: int) -> re.Pattern[bytes]:
+    """Find escaped characters, integers that may not fit 64 bits, and keys that are too long."""
+    return re.compile(rb'\\u|\d{19}|"(?:[^"\\]|\\.){%d,}"\s*:' % key_bytes)
 
 
 def encode(value: Any) -> bytes:
