@@ -1,26 +1,18 @@
 """The Engage SDK as it is published, on a site's own server and in its visitors' browsers."""
 
 import re
-import threading
-from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.api import Api
-from tests.sdks.conftest import HERE
+from tests.sdks.conftest import LOOPBACK, NOT_FOUND, SHOW_REFUSED, UNKNOWN, UUID, NetworkLog
 from tests.services import Service
 from tracking.models import Client
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-
-UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-UNKNOWN = "56860bff-94ba-4d84-aa37-2b5a83d5411b"
-NOT_FOUND = {"status": "NOT_FOUND", "error_msg": "Invalid browser id/ref specified"}
 
 
 @pytest.fixture
@@ -36,33 +28,10 @@ def flow(api: Api) -> dict[str, Any]:
     return made
 
 
-class Page(SimpleHTTPRequestHandler):
-    """Serves a page that loads the SDK's own module files, and says nothing on the console."""
-
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript"}
-
-    def do_GET(self) -> None:
-        if "/engage/" in self.path:
-            super().do_GET()
-            return
-        body = (HERE / "engage_browser.html").read_bytes()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def shop_page(node_modules: Path) -> Iterator[str]:
+def shop_page(serve_page: Callable[[str], str]) -> str:
     """The address of a shop's page: another origin than the API's."""
-    handler = partial(Page, directory=str(node_modules / "@sitecore"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as pages:
-        threading.Thread(target=pages.serve_forever, daemon=True).start()
-        yield f"http://localhost:{pages.server_port}"
-        pages.shutdown()
+    return serve_page("engage_browser.html")
 
 
 def test_engage_on_a_server__through_a_visit__is_recorded_and_personalised(
@@ -169,13 +138,9 @@ async ({ targetURL, clientKey, unknown }) => {
 def test_engage_in_a_browser__on_a_page_of_another_origin__works_through_preflights(
     api: Api, server: Service, flow: dict[str, Any], shop_page: str, browser: Callable[..., Any]
 ) -> None:
-    methods: list[tuple[str, str]] = []
     with browser() as context:
         page = context.new_page()
-        # The driver reports no preflights; the browser's own network log does.
-        network = context.new_cdp_session(page)
-        network.send("Network.enable")
-        network.on("Network.requestWillBeSent", lambda sent: methods.append(_asked(sent)))
+        network = NetworkLog(page)
         page.goto(f"{shop_page}/shoes?utm_source=letter", wait_until="load")
         options = {"targetURL": server.url, "clientKey": api.client_key}
         got = page.evaluate(VISIT, options)
@@ -195,8 +160,9 @@ def test_engage_in_a_browser__on_a_page_of_another_origin__works_through_preflig
     assert events[-1]["arbitraryData"]["page"] == "shoes"
     assert events[-1]["arbitraryData"]["utm_source"] == "letter"
     assert api.read(f"/v2.1/guests/{got['guestId']}")["guestType"] == "customer"
-    asked = {path for method, path in methods if method == "OPTIONS"}
-    assert {"/v1.2/browser/create.json", "/v1.2/events", "/v2/callFlows"} <= asked
+    preflights = {"/v1.2/browser/create.json", "/v1.2/events", "/v2/callFlows"}
+    assert preflights <= set(network.paths("OPTIONS"))
+    assert network.hosts() <= LOOPBACK
 
 
 def test_engage_in_a_browser__with_an_id_nobody_knows__can_read_why(
@@ -208,7 +174,7 @@ def test_engage_in_a_browser__with_an_id_nobody_knows__can_read_why(
         page.goto(shop_page, wait_until="load")
         got = page.evaluate(LOST, options)
 
-    assert got["guestId"] == ("Invalid browser id/ref specified, for more info: unknown_browser")
+    assert got["guestId"] == SHOW_REFUSED
     assert got["pageView"].items() >= NOT_FOUND.items()
     assert got["wrong"]["status"] == 400
     assert api.read("/v2/events")["items"] == []
@@ -231,7 +197,3 @@ def test_engage_in_a_browser__on_a_page_of_a_foreign_site__gets_nothing(
 
     assert got == ["", None]
     assert api.read("/v2/events")["items"] == []
-
-
-def _asked(sent: Any) -> tuple[str, str]:
-    return sent["request"]["method"], urlsplit(sent["request"]["url"]).path
