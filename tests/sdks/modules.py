@@ -102,7 +102,11 @@ def _file(path: Path) -> Path:
 
 
 class PageHandler(BaseHTTPRequestHandler):
-    """Serves one page at every address but those of modules, and says nothing on the console."""
+    """
+    Serves one page at every address but those of modules, and of scripts in the page's folder.
+
+    Says nothing on the console.
+    """
 
     # A page of two hundred modules keeps its connections, and gets each answer in one piece.
     protocol_version = "HTTP/1.1"
@@ -123,6 +127,8 @@ class PageHandler(BaseHTTPRequestHandler):
         if path.startswith(PREFIX):
             file = self.node_modules / path.removeprefix(PREFIX)
             self._answer("text/javascript", module(file, self.node_modules))
+        elif path.endswith(".js"):
+            self._answer("text/javascript", (self.page.parent / path[1:]).read_text())
         else:
             text = linked(self.page.read_text(), self.page, self.node_modules)
             self._answer("text/html", text)
