@@ -141,11 +141,12 @@ def render(chosen: Chosen, facts: Facts, visitor: Visitor) -> Rendered:
 
 def _point_of_sale(request: FlowRequest, client: ClientConfig) -> PointOfSaleConfig:
     found = client.point_of_sale(name=request.point_of_sale, site_id=request.site_id)
-    if found is None:
+    if found is None and request.point_of_sale:
         valid = ", ".join(client.points_of_sale)
-        given = request.point_of_sale or request.site_id
+        given = request.point_of_sale
         raise UnknownPointOfSale(f"There is no point of sale “{given}”. Valid ones: {valid}.")
-    return found
+    # SDKs must be given a site's name, whether storefronts are named here or not.
+    return found or client.default_point_of_sale
 
 
 def _not_assigned(flow: FlowSnapshot, assignment: bucketing.Assignment) -> Gate:

@@ -166,7 +166,7 @@ def test_call_flows__by_the_email_of_a_profile__finds_that_guest(
     [
         ({"email": "a@b.c"}, "browserId and email"),
         ({"browserId": None}, "none"),
-        ({"language": "ENG"}, "language"),
+        ({"language": "English"}, "language"),
         ({"currencyCode": "EURO"}, "currencyCode"),
         ({"params": [1]}, "params"),
         ({"pointOfSale": "nowhere"}, "myretailsite/ireland, myretailsite/germany"),

@@ -1,5 +1,6 @@
 """What every family's reader needs: codes, identifiers, and the judging of one event."""
 
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ VIEW_TYPE: Final = "VIEW"
 IDENTITY_TYPE: Final = "IDENTITY"
 
 _UTM = "utm_"
+_LANGUAGE = re.compile(r"[-_][A-Za-z0-9_-]*$")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -65,14 +67,28 @@ def point_of_sale(entry: Entry, name: str, warnings: list[str]) -> PointOfSaleCo
     found = client.point_of_sale(name=name, site_id=entry.headers.get("site-id", ""))
     if found is None:
         default = client.default_point_of_sale
-        warnings.append(f"There is no point of sale “{name[:100]}”; {default.name} is used.")
+        given = name or entry.headers.get("site-id", "")
+        warnings.append(f"There is no point of sale “{given[:100]}”; {default.name} is used.")
         return default
     return found
 
 
 def language(value: str | None, warnings: list[str]) -> str:
-    """Return an ISO 639-1 code in upper case, or nothing with a warning."""
-    return _letters(value, 2, "language", warnings)
+    """Return the language of a tag such as `en-IE` in upper case, or nothing with a warning."""
+    code = language_code(value)
+    if code is None:
+        warnings.append(f"language “{(value or '')[:20]}” is not a language; it was not used.")
+    return code or ""
+
+
+def language_code(value: str | None) -> str | None:
+    """
+    Return the language of a tag in upper case: `EN` of `en-IE`. None where it is no such tag.
+
+    Pages name theirs in the form of RFC 5646, where a language has two letters, or three.
+    """
+    code = _LANGUAGE.sub("", (value or "").strip()).upper()
+    return code if not code or (len(code) in (2, 3) and code.isascii() and code.isalpha()) else None
 
 
 def currency(value: str | None, warnings: list[str]) -> str:

@@ -409,7 +409,7 @@ def _message(
         attributes=own,
         channel=_channel(context, original, warnings),
         point_of_sale=common.point_of_sale(entry, _plain(context.get("pointOfSale")), warnings),
-        language=common.language(_plain(context.get("locale"))[:2], warnings),
+        language=common.language(_plain(context.get("locale")), warnings),
         currency=common.currency(_plain(attributes.get("currency")), warnings),
         page=common.cut(page.get("path") or page.get("name"), conf.settings().MAX_URL_LENGTH),
         referrer=referrer,

@@ -31,6 +31,7 @@ from tracking.api.base import (
 )
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
+from tracking.wire.common import language_code
 
 NOTHING = {"message": "No flow executed"}
 NO_MATCH = {"message": "No matching variant"}
@@ -226,8 +227,8 @@ def _flow_request(call: CallFlows, request: Request) -> FlowRequest:
         friendly_id=_friendly_id(call),
         **_addressee(call),
         channel=_channel(call.channel),
-        language=_code(call.language, 2, "language"),
-        currency=_code(call.currencyCode, 3, "currencyCode"),
+        language=_language(call.language),
+        currency=_currency(call.currencyCode),
         point_of_sale=call.pointOfSale or "",
         site_id=request.query_params.get("siteId", ""),
         page=str(page)[:4096],
@@ -289,10 +290,17 @@ def _channel(given: str | None) -> str:
     return channel
 
 
-def _code(given: str | None, length: int, name: str) -> str:
+def _language(given: str | None) -> str:
+    code = language_code(given)
+    if code is None:
+        raise ApiError(400, "language_invalid", "language is a code such as EN, or en-IE.")
+    return code
+
+
+def _currency(given: str | None) -> str:
     code = (given or "").strip().upper()
-    if code and not (len(code) == length and code.isascii() and code.isalpha()):
-        raise ApiError(400, f"{name}_invalid", f"{name} is a code of {length} letters.")
+    if code and not (len(code) == 3 and code.isascii() and code.isalpha()):
+        raise ApiError(400, "currencyCode_invalid", "currencyCode is a code of 3 letters.")
     return code
 
 
