@@ -14,4 +14,4 @@ class PersonalizeConfig(AppConfig):
         from personalize import checks, projections  # noqa: F401
         from tracking import followers
 
-        followers.register(projections.FOLLOWER, projections.follow_up)
+        followers.register(projections.FOLLOWER, projections.follow_up, types=projections.TYPES)

@@ -17,6 +17,7 @@ from tracking.models import Event
 from tracking.types import TRACKING_TYPE
 
 FOLLOWER = "personalize.executions"
+TYPES = (TRACKING_TYPE,)
 _AT_ONCE = 1000
 
 

@@ -1,4 +1,4 @@
-"""The app's entry in a host's INSTALLED_APPS; loads the system checks, nothing heavier."""
+"""The app's entry in a host's INSTALLED_APPS; loads system checks and the app's own follower."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -11,4 +11,6 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tracking import checks  # noqa: F401
+        from tracking import checks, effects, followers  # noqa: F401
+
+        followers.register(effects.FOLLOWER, effects.follow_up, types=effects.TYPES)

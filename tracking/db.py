@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -18,7 +18,10 @@ from django.db import OperationalError, connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
+T = TypeVar("T")
 Row = Mapping[str, Any]
+
+_TRIES = 5
 
 _POSTGRES_TYPES = {
     "UUIDField": "uuid",
@@ -227,3 +230,16 @@ def write() -> Iterator[None]:
             with cursor() as statement:
                 statement.execute("DELETE FROM tracking_walknote WHERE id IS NULL")
         yield
+
+
+def retried(work: Callable[[], T]) -> T:
+    """Do it all in one transaction; where another one was in the way, from the start again."""
+    for _ in range(_TRIES - 1):
+        try:
+            with write():
+                return work()
+        except OperationalError as error:
+            if not is_contention(error):
+                raise
+    with write():
+        return work()

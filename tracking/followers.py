@@ -8,7 +8,8 @@ fails is tried again, and neither undoes nor loses an event.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -20,40 +21,44 @@ Follower = Callable[[Sequence[UUID]], None]
 
 logger = logging.getLogger("tracking")
 
-_followers: dict[str, Follower] = {}
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    call: Follower
+    types: frozenset[str]
+
+
+_followers: dict[str, _Registered] = {}
 
 _FIRST_PAUSE = timedelta(seconds=10)
 _LONGEST_PAUSE = timedelta(seconds=300)
 
 
-def register(name: str, follower: Follower) -> None:
+def register(name: str, follower: Follower, *, types: Collection[str]) -> None:
     """
-    Have `follower` called with the refs of every recorded batch of events.
+    Have `follower` called with the refs of recorded events of these types, batch by batch.
 
     It must be idempotent: it is called again after it raised. It runs inside
     the transaction that settles the debt, so what it writes there counts once.
     """
-    _followers[name] = follower
+    _followers[name] = _Registered(follower, frozenset(types))
 
 
 def note(recorded: Recorded, *, now: datetime) -> None:
     """Write what each follower is owed, in the walk's own transaction."""
-    if not recorded.event_refs:
-        return
-    refs = [str(ref) for ref in recorded.event_refs]
-    db.insert_rows(
-        FollowUp,
-        [
-            {
-                "follower": name,
-                "event_refs": refs,
-                "attempts": 0,
-                "not_before": now,
-                "last_error": "",
-            }
-            for name in _followers
-        ],
-    )
+    rows = [
+        {
+            "follower": name,
+            "event_refs": refs,
+            "attempts": 0,
+            "not_before": now,
+            "last_error": "",
+        }
+        for name, registered in _followers.items()
+        if (refs := [str(ref) for ref, type in recorded.events if type in registered.types])
+    ]
+    if rows:
+        db.insert_rows(FollowUp, rows)
 
 
 def run_due(*, now: datetime, limit: int = 1000) -> int:
@@ -74,20 +79,23 @@ def run_due(*, now: datetime, limit: int = 1000) -> int:
 
 def _pay(pk: int, *, now: datetime) -> int:
     try:
-        with db.write():
-            owed = FollowUp.objects.filter(pk=pk)
-            if db.is_postgres():
-                owed = owed.select_for_update(skip_locked=True)
-            row = owed.first()
-            if row is None:
-                return 0
-            _followers[row.follower]([UUID(ref) for ref in row.event_refs])
-            row.delete()
-            return 1
+        return db.retried(lambda: _pay_in_one_transaction(pk))
     except Exception as error:
         logger.exception("follower.failed", extra={"follow_up": pk})
         _postpone(pk, error, now=now)
         return 0
+
+
+def _pay_in_one_transaction(pk: int) -> int:
+    owed = FollowUp.objects.filter(pk=pk)
+    if db.is_postgres():
+        owed = owed.select_for_update(skip_locked=True)
+    row = owed.first()
+    if row is None:
+        return 0
+    _followers[row.follower].call([UUID(ref) for ref in row.event_refs])
+    row.delete()
+    return 1
 
 
 def _postpone(pk: int, error: Exception, *, now: datetime) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from tracking import db
 from tracking.models import Guest, Identifier
-from tracking.types import BROWSER, EMAIL, TRAITS, ClientConfig, IdentifierKey
+from tracking.types import BROWSER, DEVICES, EMAIL, TRAITS, ClientConfig, IdentifierKey
 
 _TEXTS = tuple(name for name in TRAITS if name != "street")
 _COLUMNS = (
@@ -128,7 +128,7 @@ def _facts(row: Sequence[Any]) -> GuestFacts:
         attributes=db.loaded_json(attributes),
         first_seen=db.loaded_time(first_seen),
         last_seen=db.loaded_time(last_seen),
-        providers=sorted(set((providers or "").split(",")) - {"", BROWSER}),
+        providers=sorted(set((providers or "").split(",")) - {"", *DEVICES}),
         riders=tuple(riders),
     )
 

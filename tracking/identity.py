@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tracking import clients, conf, db, identity_policy, merging
+from tracking import clients, conf, db, identity_policy, merging, suppression
 from tracking.models import Guest, Identifier, IdentityLink
 from tracking.types import (
     BOT,
@@ -56,7 +56,8 @@ def lock(messages: Sequence[Message], *, now: datetime) -> tuple[Locked, list[Re
     connected sets first, then the browsers' rows by id. Messages of a browser
     nobody knows are refused.
     """
-    messages = _without_repeats([_ruled(message) for message in messages])
+    messages = suppression.allowed([_ruled(message) for message in messages])
+    messages = _without_repeats(messages)
     spoken = _locked_closure(_stated(messages))
     messages = _without_oversized(messages, spoken)
     known = _read(_speakers(messages) | _persons(messages) | spoken.names)

@@ -10,7 +10,7 @@ its worker cannot do so for ever.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,7 +40,6 @@ logger = logging.getLogger("tracking")
 _TRANSIENT = (OperationalError, InterfaceError)
 _CLAIM_BYTES = 8 * 1024 * 1024
 _LONGEST_WALK = timedelta(minutes=15)
-_TRIES = 5
 
 
 def walk(messages: Sequence[Message], locked: Locked, *, now: datetime) -> Recorded:
@@ -81,7 +80,7 @@ def process_batch(*, now: datetime) -> Walked | None:
         return walked
 
     try:
-        return _in_one_transaction(walk_and_settle)
+        return db.retried(walk_and_settle)
     except BaseException:
         WalkNote.objects.filter(pk=note.pk).delete()
         raise
@@ -89,20 +88,7 @@ def process_batch(*, now: datetime) -> Walked | None:
 
 def process_entries(refs: Sequence[UUID], *, now: datetime) -> Walked:
     """Walk just these entries: those that a request has accepted, when it walks its own."""
-    return _in_one_transaction(lambda: _walk_entries(_claim([str(ref) for ref in refs]), now=now))
-
-
-def _in_one_transaction(work: Callable[[], Walked]) -> Walked:
-    """Walk all or nothing; where another worker was in the way, begin again from the claim."""
-    for _ in range(_TRIES - 1):
-        try:
-            with db.write():
-                return work()
-        except OperationalError as error:
-            if not db.is_contention(error):
-                raise
-    with db.write():
-        return work()
+    return db.retried(lambda: _walk_entries(_claim([str(ref) for ref in refs]), now=now))
 
 
 # --- claiming --------------------------------------------------------------------------
@@ -272,7 +258,7 @@ def _bisect(
     """Walk under a savepoint; on failure walk each half, until the one at fault stands alone."""
     try:
         with db.atomic():
-            return len(walk(messages, locked, now=now).event_refs), []
+            return len(walk(messages, locked, now=now).events), []
     except _TRANSIENT:
         raise
     except Exception as error:

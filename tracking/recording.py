@@ -51,9 +51,9 @@ def record(items: Sequence[Sessionized], *, now: datetime) -> Recorded:
             for item in items
         ],
         ignore_conflicts=True,
-        returning=("ref",),
+        returning=("ref", "type"),
     )
-    return Recorded([db.loaded_uuid(ref) for (ref,) in made])
+    return Recorded([(db.loaded_uuid(ref), type) for ref, type in made])
 
 
 def _recorded(names: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:

@@ -23,6 +23,8 @@ EMAIL = "EMAIL"
 USER_ID = "USER_ID"
 #: Provider of ids that many devices send by mistake, such as `null`: kept, but they join nobody.
 UNNAMED = "UNNAMED"
+#: Providers of the ids of devices: they name no person, and are found by what they do.
+DEVICES = (BROWSER, BOT, UNNAMED)
 #: Type of the event that a flow's run leaves: written by the flow walk alone.
 TRACKING_TYPE = "TRACKING"
 
@@ -283,9 +285,9 @@ class Sessionized:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The events that are now rows."""
+    """The events that are now rows: the ref and the type of each."""
 
-    event_refs: Sequence[UUID]
+    events: Sequence[tuple[UUID, str]]
 
 
 def birth_ref(*, client_ref: UUID, key: IdentifierKey) -> UUID:

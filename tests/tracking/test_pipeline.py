@@ -153,7 +153,8 @@ def test_follower__that_fails__is_tried_again_and_the_event_stays(
             raise RuntimeError("not today")
         heard.extend(refs)
 
-    monkeypatch.setattr(followers, "_followers", {"moody": moody})
+    monkeypatch.setattr(followers, "_followers", {})
+    followers.register("moody", moody, types=["VIEW"])
     accept(shop, view(browser, "m-1"))
     drain()
 

@@ -12,7 +12,7 @@ from django.utils.text import capfirst
 from tracking import timeline
 from tracking.admin import payloads
 from tracking.admin.events import flow_url
-from tracking.models import Guest, Identifier, MergeRecord, Session
+from tracking.models import Device, Guest, Identifier, Membership, MergeRecord, Session
 from tracking.timeline import Line
 
 PAGE = 50
@@ -54,6 +54,8 @@ def context_of(guest: Guest, *, before: UUID | None, site_name: str) -> dict[str
         "attributes": payloads.rows(guest.attributes),
         "identifiers": _identifiers(guest),
         "merges": _merges(guest),
+        "memberships": Membership.objects.current_of(guest.root_id or guest.pk),
+        "devices": list(Device.objects.current_of(guest.root_id or guest.pk)[:_MOST_IDENTIFIERS]),
     }
 
 

@@ -196,6 +196,24 @@ class IdentifierDocument(msgspec.Struct, kw_only=True):
     expiryDate: Stamp | None
 
 
+class GroupDocument(msgspec.Struct, kw_only=True):
+    """A group that a guest belongs to."""
+
+    objectTypeId: Annotated[str, Meta(description="What kind of thing it is.", examples=["1"])]
+    groupId: str
+    since: Stamp
+    attributes: dict[str, Any]
+
+
+class DeviceDocument(msgspec.Struct, kw_only=True):
+    """A device that a guest is reached by."""
+
+    token: str
+    type: str
+    lastUsedAt: Stamp
+    attributes: dict[str, Any]
+
+
 class GuestDocument(msgspec.Struct, kw_only=True):
     """A guest: the profile, and the identifiers that find it."""
 
@@ -222,6 +240,8 @@ class GuestDocument(msgspec.Struct, kw_only=True):
     emails: list[str]
     phoneNumbers: list[str]
     identifiers: list[IdentifierDocument]
+    groups: list[GroupDocument]
+    devices: list[DeviceDocument]
     attributes: Annotated[
         dict[str, Any], Meta(description="What else is known: `guest.attributes.<path>`.")
     ]

@@ -8,13 +8,10 @@ from rest_framework.request import Request
 
 from tracking.api.base import ApiError
 from tracking.models import Event, Guest, Session
-from tracking.types import BOT, BROWSER
+from tracking.types import DEVICES
 from tracking.wire.common import browser_id, key
 
 M = TypeVar("M", bound=Model)
-
-#: Providers of the ids that events and sessions are asked for by.
-DEVICES = (BROWSER, BOT)
 
 
 class EventFilter(django_filters.FilterSet):

@@ -26,8 +26,8 @@ from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_wind
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
-from tracking.models import Guest, Identifier
-from tracking.types import BROWSER, StatedIdentifier
+from tracking.models import Device, Guest, Identifier, Membership
+from tracking.types import DEVICES, StatedIdentifier
 from tracking.wire import common, sitecore
 
 #: Names on the wire -> profile fields.
@@ -282,9 +282,27 @@ def _document(request: Request, guest: Guest) -> dict[str, Any]:
                 "id": row.value,
                 "expiryDate": stamp(row.expires_at) if row.expires_at else None,
             }
-            for row in named.exclude(provider=BROWSER).order_by("pk")
+            for row in named.exclude(provider__in=DEVICES).order_by("pk")
         ],
         "attributes": guest.attributes,
+        "groups": [
+            {
+                "objectTypeId": row.group.kind,
+                "groupId": row.group.key,
+                "since": stamp(row.since),
+                "attributes": row.group.attributes,
+            }
+            for row in Membership.objects.current_of(guest.pk)
+        ],
+        "devices": [
+            {
+                "token": device.token,
+                "type": device.platform,
+                "lastUsedAt": stamp(device.last_used_at),
+                "attributes": device.attributes,
+            }
+            for device in Device.objects.current_of(guest.pk)
+        ],
     }
     if guest.root is not None:
         document["mergedInto"] = guest.root.ref
