@@ -1,7 +1,7 @@
 // Visitors of a site whose own Node server uses the Cloud SDK. Prints what each call gave, as JSON.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { ADDRESS, failure, hero, letter, place, visit } from './visit.mjs';
+import { ADDRESS, LANGUAGES, failure, hero, letter, place, visit } from './visit.mjs';
 
 const [modules, given] = process.argv.slice(2);
 const { scene, edgeUrl, contextId, browserId } = JSON.parse(given);
@@ -48,7 +48,9 @@ const scenes = {
     const { request, response, cookies } = visitor(`sc_cid=${browserId}`);
     await start({ request, response });
     const sdk = bound(request);
-    return { cookies, pageView: await sdk.pageView(place), personalize: await sdk.personalize(letter) };
+    const answers = { cookies, pageView: await sdk.pageView(place), personalize: await sdk.personalize(letter) };
+    answers.abroad = await Promise.all(LANGUAGES.map((language) => sdk.personalize({ ...letter, language })));
+    return answers;
   },
 
   // The SDK keeps the guest of the visitor it asked for last, and sends it with the next one's calls.
@@ -69,7 +71,8 @@ const scenes = {
   async elsewhere() {
     const { request, response } = visitor(`sc_cid=${browserId}`);
     await start({ request, response }, { siteName: 'site-nowhere' });
-    return { pageView: await pageView(request, place) };
+    const sdk = bound(request);
+    return { pageView: await sdk.pageView(place), personalize: await sdk.personalize(letter) };
   },
 
   // Its proxies ask for the page and for each of its components at once.

@@ -1,7 +1,7 @@
 // Visitors of a site whose own Node server uses the Content SDK. Prints what each call gave, as JSON.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { ADDRESS, failure, hero, letter, place, visit } from './visit.mjs';
+import { ADDRESS, LANGUAGES, failure, hero, letter, place, visit } from './visit.mjs';
 
 const [modules, given] = process.argv.slice(2);
 const { scene, edgeUrl, contextId, browserId } = JSON.parse(given);
@@ -48,12 +48,13 @@ const scenes = {
     const { request, response, sent } = visitor(`sc_cid=${browserId}`);
     await start({ request, response });
     const answers = { pageView: await pageView(place), personalize: await personalize(letter) };
+    answers.abroad = await Promise.all(LANGUAGES.map((language) => personalize({ ...letter, language })));
     return { cookies: [sent['Set-Cookie']], ...answers };
   },
 
   async elsewhere() {
     await start(visitor(`sc_cid=${browserId}`), { siteName: 'site-nowhere' });
-    return { pageView: await pageView(place) };
+    return { pageView: await pageView(place), personalize: await personalize(letter) };
   },
 
   async bot() {

@@ -148,22 +148,27 @@ def test_edge_sdk_on_a_server__with_a_returning_visitor__finds_out_their_guest(
 
     assert visitor_of(got["cookies"]) == (known["ref"], known["customer_ref"])
     assert got["pageView"]["status"] == "OK"
-    assert got["personalize"] == {**LETTER, "title": "Hello "}
+    assert [got["personalize"], *got["abroad"]] == [{**LETTER, "title": "Hello "}] * 4
     events = api.read("/v2/events", browserRef=known["ref"])["items"]
-    assert [event["type"] for event in events] == ["TRACKING", "VIEW"]
+    assert [event["type"] for event in events] == [*["TRACKING"] * 4, "VIEW"]
 
 
 @both
 def test_edge_sdk_on_a_server__of_a_site_nobody_knows__counts_for_the_default(
-    sdk: str, api: Api, edge: dict[str, str], node: Callable[..., Any]
+    sdk: str,
+    api: Api,
+    edge: dict[str, str],
+    flows: dict[str, Any],
+    node: Callable[..., Any],
 ) -> None:
     known = api.create_browser()
 
     got = node(f"{sdk}_server.mjs", scene="elsewhere", browserId=known["ref"], **edge)
 
     assert got["pageView"]["status"] == "OK"
-    (event,) = api.read("/v2/events", browserRef=known["ref"])["items"]
-    assert event["pointOfSale"] == "myretailsite/ireland"
+    assert got["personalize"] == {**LETTER, "title": "Hello "}
+    events = api.read("/v2/events", browserRef=known["ref"])["items"]
+    assert [event["pointOfSale"] for event in events] == ["myretailsite/ireland"] * 2
 
 
 def test_cloud_sdk_on_a_server__sending_another_visitors_guest__is_answered_by_browser(

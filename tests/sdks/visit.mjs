@@ -6,6 +6,9 @@ export const place = { channel: 'WEB', currency: 'EUR', language: 'EN', page: 's
 export const hero = { channel: 'WEB', currency: 'EUR', language: 'EN', friendlyId: 'hero_banner' };
 export const letter = { ...hero, friendlyId: 'letter' };
 
+// Languages as sites are set up in them, and as an SDK finds them in a page's lang (Filipino).
+export const LANGUAGES = ['de', 'de-DE', 'FIL'];
+
 export const failure = (promise) => promise.then(() => 'none', (error) => error.message);
 
 // Makes every call that the SDK offers to a server; answers what each gave.
