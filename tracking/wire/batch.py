@@ -163,7 +163,7 @@ def _item(index: int, raw: bytes, client: ClientConfig) -> Item:
         if len(raw) > conf.settings().MAX_EVENT_BYTES:
             limit = conf.settings().MAX_EVENT_BYTES
             raise common.Rejected("event_too_large", f"The event is larger than {limit} bytes.")
-        cleaned = text.clean(text.read(raw))
+        cleaned = text.clean_unless_plain(raw)
         payload, body = _judge(cleaned.value, client)
     except (common.Rejected, text.Unstorable) as error:
         return Item(index, raw, {}, None, error.code, str(error))
@@ -175,15 +175,10 @@ def _item(index: int, raw: bytes, client: ClientConfig) -> Item:
 def _judge(given: Any, client: ClientConfig) -> tuple[dict[str, Any], BatchEventBody]:
     if not isinstance(given, dict):
         raise common.Rejected("not_an_object", "An event is a JSON object.")
-    payload: dict[str, Any] = {
-        _NAMES.get(str(name), str(name)): value for name, value in given.items()
-    }
-    sitecore.judge(payload)
-    try:
-        body = msgspec.convert(payload, BatchEventBody)
-    except msgspec.ValidationError as error:
-        raise common.Rejected("invalid_event", f"The event is not valid: {error}.") from None
-    body.type = body.type.strip()
+    payload: dict[str, Any] = given
+    if not _NAMES.keys().isdisjoint(given):
+        payload = {_NAMES.get(str(name), str(name)): value for name, value in given.items()}
+    body = sitecore.check(sitecore.converted(payload, BatchEventBody))
     _check_message_id(body.message_id)
     common.moment(body.occurred_at, "occurred_at")
     _check_addressee(body, client)

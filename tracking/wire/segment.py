@@ -2,8 +2,8 @@
 Track, identify, page, screen, group and alias calls, as the Segment family of clients sends them.
 
 Customer.io's, Segment's and RudderStack's SDKs speak it. The door reads a
-request with `read` and words its answer from the items; the walk reads the
-stored body with `parse`.
+request with `open_envelope`, and words its answer from what is `refused`; the
+walk reads the stored body with `parse`.
 """
 
 import re
@@ -208,20 +208,33 @@ def open_envelope(raw: bytes) -> Envelope:
     return Envelope([bytes(call) for call in calls], _shared(fields), write_key)
 
 
-def judge(envelope: Envelope, *, call: str = "") -> list[Item]:
-    """Judge each call on its own. `call` is the type of a single one, as its path says it."""
-    limit = conf.settings().MAX_BATCH_EVENTS
-    return [
-        _item(index, raw, call, is_over=index >= limit) for index, raw in enumerate(envelope.calls)
+def refused(envelope: Envelope, *, call: str = "") -> list[Item]:
+    """
+    Return the calls that cannot be taken: all that a door needs to word its answer.
+
+    One that is good at first sight is not looked at again: `parse` reads the
+    same of it.
+    """
+    limits = conf.settings()
+    first = envelope.calls[: limits.MAX_BATCH_EVENTS]
+    doubtful = [
+        index
+        for index, raw in enumerate(first)
+        if len(raw) > limits.MAX_EVENT_BYTES or not _is_plainly_good(raw, call)
     ]
+    doubtful += range(len(first), len(envelope.calls))
+    items = [_item(index, envelope.calls[index], call) for index in doubtful]
+    return [item for item in items if item.body is None]
 
 
 def parse(entry: Entry) -> Iterator[Message | Refused]:
     """Read the stored body of a request; a replayed call stands alone, and is read the same."""
     envelope = open_envelope(entry.body)
     shared = envelope.shared or _loads(entry.headers.get("shared", ""))
-    for item in judge(envelope, call=entry.headers.get("call", "")):
-        index = entry.first_index + item.index
+    call = entry.headers.get("call", "")
+    for number, raw in enumerate(envelope.calls):
+        item = _item(number, raw, call)
+        index = entry.first_index + number
         try:
             if item.body is None:
                 raise common.Rejected(item.code, item.reason)
@@ -283,11 +296,21 @@ def _shared(fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _item(index: int, raw: bytes, call: str, *, is_over: bool) -> Item:
+def _is_plainly_good(raw: bytes, call: str) -> bool:
+    if not text.is_plain(raw):
+        return False
+    try:
+        _check(msgspec.json.decode(raw, type=CallBody), call)
+    except (common.Rejected, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _item(index: int, raw: bytes, call: str) -> Item:
     limits = conf.settings()
     message_id = ""
     try:
-        if is_over:
+        if index >= limits.MAX_BATCH_EVENTS:
             most = limits.MAX_BATCH_EVENTS
             raise common.Rejected("too_many_calls", f"A batch has {most} calls at most.")
         if len(raw) > limits.MAX_EVENT_BYTES:
@@ -298,7 +321,7 @@ def _item(index: int, raw: bytes, call: str, *, is_over: bool) -> Item:
         if not isinstance(payload, dict):
             raise common.Rejected("not_an_object", "A call is a JSON object.")
         message_id = _id(payload.get("messageId"))
-        body = _judge(payload, call)
+        body = _check(_converted(payload), call)
     except (common.Rejected, text.Unstorable) as error:
         return Item(index, raw, code=error.code, reason=str(error), message_id=message_id[:100])
     except text.Unreadable as error:
@@ -306,24 +329,28 @@ def _item(index: int, raw: bytes, call: str, *, is_over: bool) -> Item:
     return Item(index, raw, payload, body, message_id=message_id, warnings=tuple(cleaned.warnings))
 
 
-def _judge(payload: Mapping[str, Any], call: str) -> CallBody:
+def _converted(payload: Mapping[str, Any]) -> CallBody:
     try:
-        body = msgspec.convert(payload, CallBody)
+        return msgspec.convert(payload, CallBody)
     except msgspec.ValidationError as error:
         raise common.Rejected("invalid_call", f"The call is not valid: {error}.") from None
+
+
+def _check(body: CallBody, call: str) -> CallBody:
+    """Check a call's parts, and give it the type that its path says. Raises common.Rejected."""
     body.type = body.type or call or None  # type: ignore[assignment]
     if body.type is None:
         kinds = ", ".join(CALLS)
         raise common.Rejected("type_missing", f"type is missing: one of {kinds}.")
     limits = conf.settings()
-    if len(_id(body.messageId)) > limits.MAX_MESSAGE_ID_LENGTH:
-        most = limits.MAX_MESSAGE_ID_LENGTH
+    most = limits.MAX_MESSAGE_ID_LENGTH
+    if body.messageId is not None and len(_id(body.messageId)) > most:
         raise common.Rejected("message_id_invalid", f"messageId has at most {most} characters.")
-    for name in ("userId", "anonymousId", "groupId", "previousId"):
-        if len(_id(getattr(body, name))) > limits.MAX_IDENTIFIER_LENGTH:
-            most = limits.MAX_IDENTIFIER_LENGTH
-            raise common.Rejected("id_too_long", f"{name} has at most {most} characters.")
-    if len(body.traits or {}) > limits.MAX_TRAITS:
+    most = limits.MAX_IDENTIFIER_LENGTH
+    for value in (body.userId, body.anonymousId, body.groupId, body.previousId):
+        if value is not None and len(_id(value)) > most:
+            raise common.Rejected("id_too_long", f"An id has at most {most} characters.")
+    if body.traits and len(body.traits) > limits.MAX_TRAITS:
         most = limits.MAX_TRAITS
         raise common.Rejected("too_many_keys", f"A call has at most {most} traits.")
     _check_parts(body)

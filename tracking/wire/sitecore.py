@@ -7,7 +7,7 @@ with `parse`.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -97,14 +97,26 @@ class EventBody(msgspec.Struct, kw_only=True):
     referrer: str | None = None
 
 
+B = TypeVar("B", bound=EventBody)
+
+
 def judge(payload: Any) -> EventBody:
     """Check one event's payload. Raises common.Rejected in the caller's terms."""
     if not isinstance(payload, dict):
         raise common.Rejected("not_an_object", "An event is a JSON object.")
+    return check(converted(payload, EventBody))
+
+
+def converted(payload: Mapping[str, Any], kind: type[B]) -> B:
+    """Read a payload's known keys. Raises common.Rejected."""
     try:
-        body = msgspec.convert(payload, EventBody)
+        return msgspec.convert(payload, kind)
     except msgspec.ValidationError as error:
         raise common.Rejected("invalid_event", f"The event is not valid: {error}.") from None
+
+
+def check(body: B) -> B:
+    """Check an event's parts against the rules and limits. Raises common.Rejected."""
     body.type = common.event_type(body.type)
     common.channel(body.channel)
     common.extension(body.ext)
@@ -116,7 +128,7 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
     """Read the one event of a Stream API request."""
     ref = uuid7.child(entry.origin, entry.first_index)
     try:
-        cleaned = text.clean(text.read(entry.body))
+        cleaned = text.clean_unless_plain(entry.body)
         body = judge(cleaned.value)
     except (common.Rejected, text.Unstorable) as error:
         yield Refused(

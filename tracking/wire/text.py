@@ -11,7 +11,6 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,6 +23,11 @@ HARD_DEPTH = 900
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OPENING = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _INT64 = range(-(2**63), 2**63)
+# Digits enough for an integer beyond 64 bits, and the tables that find runs of them, or of what
+# is no quote, ten times faster than a pattern does.
+_NINETEEN_DIGITS = b"0" * 19
+_DIGITS = bytes(ord("0" if chr(byte) in "0123456789" else " ") for byte in range(256))
+_QUOTES = bytes(ord(" " if chr(byte) == '"' else "x") for byte in range(256))
 
 
 class Unreadable(ValueError):
@@ -69,7 +73,7 @@ def clean_unless_plain(raw: bytes) -> Cleaned:
 
     Raises Unreadable, and Unstorable over the limits.
     """
-    if _is_plain(raw):
+    if is_plain(raw):
         try:
             return Cleaned(msgspec.json.decode(raw))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -77,21 +81,33 @@ def clean_unless_plain(raw: bytes) -> Cleaned:
     return clean(read(raw))
 
 
-def _is_plain(raw: bytes) -> bool:
+def is_plain(raw: bytes) -> bool:
     """Say whether these bytes are too short for a limit, and free of what is ever replaced."""
     limits = conf.settings()
     # A key with its value takes five bytes at least, a value in a list two.
     return (
         len(raw) < min(5 * limits.MAX_KEYS, 2 * limits.MAX_NODES)
+        and b"\\u" not in raw
         and raw.count(b"{") + raw.count(b"[") <= limits.MAX_DEPTH
-        and not _suspicious(limits.MAX_KEY_BYTES).search(raw)
+        and _NINETEEN_DIGITS not in raw.translate(_DIGITS)
+        and not _has_long_key(raw, limits.MAX_KEY_BYTES)
     )
 
 
-@lru_cache(maxsize=4)
-def _suspicious(key_bytes: int) -> re.Pattern[bytes]:
-    """Find escaped characters, integers that may not fit 64 bits, and keys that are too long."""
-    return re.compile(rb'\\u|\d{19}|"(?:[^"\\]|\\.){%d,}"\s*:' % key_bytes)
+def _has_long_key(raw: bytes, limit: int) -> bool:
+    """Say whether a key may be too long: whether a text that long is followed by a colon."""
+    if b'\\"' in raw:
+        # An escaped quote hides where a text ends.
+        return True
+    texts = raw.translate(_QUOTES)
+    at = texts.find(b"x" * (limit + 1))
+    while at >= 0:
+        end = raw.find(b'"', at)
+        after = raw[end + 1 : end + 65].lstrip()
+        if end < 0 or not after or after.startswith(b":"):
+            return True
+        at = texts.find(b"x" * (limit + 1), end)
+    return False
 
 
 def encode(value: Any) -> bytes:

@@ -194,8 +194,7 @@ class CallViewSet(SegmentViewSet):
                 code=item.code,
                 message=item.reason,
             )
-            for item in segment.judge(envelope, call=call)
-            if item.body is None
+            for item in segment.refused(envelope, call=call)
         ]
         if rejected and request.headers.get("X-Strict-Mode") == "1":
             first = rejected[0]
