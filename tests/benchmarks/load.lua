@@ -1,5 +1,6 @@
--- Sends the lines of a file, one a request, over and over; says how it went in one line of JSON.
--- wrk -s load.lua URL -- FILE [AUTHORIZATION]
+-- Sends the lines of a file, each a body in hexadecimal, one a request, over and over; says how
+-- it went in one line of JSON.
+-- wrk -s load.lua URL -- FILE [NAME VALUE]...
 
 local requests = {}
 local at = 0
@@ -8,11 +9,12 @@ function init(args)
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
   wrk.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64) benchmark"
-  if args[2] then
-    wrk.headers["Authorization"] = args[2]
+  for header = 2, #args, 2 do
+    wrk.headers[args[header]] = args[header + 1]
   end
   for line in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format(nil, nil, nil, line)
+    local body = line:gsub("..", function(byte) return string.char(tonumber(byte, 16)) end)
+    requests[#requests + 1] = wrk.format(nil, nil, nil, body)
   end
 end
 

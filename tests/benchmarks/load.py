@@ -65,14 +65,14 @@ def saturate(target: Target, *, clients: int, seconds: int) -> Rate:
 
 
 def _wrk(target: Target, clients: int, seconds: int) -> tuple[Rate, int]:
-    with tempfile.NamedTemporaryFile(suffix=".jsonl") as bodies:
-        bodies.write(b"\n".join(target.bodies) + b"\n")
+    with tempfile.NamedTemporaryFile("w", suffix=".hex") as bodies:
+        bodies.writelines(body.hex() + "\n" for body in target.bodies)
         bodies.flush()
         command = ["wrk", "--threads", "1", "--connections", str(clients)]
         command += ["--duration", f"{seconds}s", "--timeout", "30s", "--script", str(_LUA)]
         command += [target.site + target.path, "--", bodies.name]
-        if "Authorization" in target.headers:
-            command.append(target.headers["Authorization"])
+        for header in target.headers.items():
+            command += header
         done = subprocess.run(
             command, check=True, capture_output=True, text=True, timeout=seconds + 60
         )

@@ -99,6 +99,36 @@ def call(number: int, friendly_id: str, *, tier: int = 1) -> bytes:
     return json.dumps(body).encode()
 
 
+def track_call(number: int) -> bytes:
+    """Return a track call of the n-th guest, of about 1 kB, as a browser's SDK sends it."""
+    page = f"https://shop.example/products/{number}"
+    body = {
+        "type": "track",
+        "event": "Product Viewed",
+        "messageId": f"ajs-next-1764000000000-message-{number}",
+        "anonymousId": browser_id(number),
+        "userId": f"user-{number}",
+        "timestamp": "2026-11-24T10:00:00.000Z",
+        "properties": {
+            "product_id": f"sku-{number}",
+            "name": "Trail shoe",
+            "price": 89.9,
+            "size": 42,
+            "breadcrumbs": ["home", "shoes", "trail"],
+            "description": "A light shoe for stony paths, in three colours. " * 3,
+        },
+        "context": {
+            "page": {"path": f"/products/{number}", "url": page, "title": "Trail shoe"},
+            "campaign": {"source": "news"},
+            "userAgent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0",
+            "locale": "en-US",
+            "library": {"name": "analytics.js", "version": "npm:next-1.84.3"},
+        },
+        "integrations": {},
+    }
+    return json.dumps(body).encode()
+
+
 def _fill_shop(url: str) -> None:
     call_command("migrate", verbosity=0)
     with Path("/dev/null").open("w") as nowhere:

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from tracking import conf, events, inbox, uuid7
+from tracking import conf, events, guests, inbox, uuid7
 from tracking.api import examples, filters
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response, read_body, uuid_or_404
@@ -17,8 +17,8 @@ from tracking.api.documents import CallDocument, CallList, EventDocument, EventL
 from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
-from tracking.models import Event, Identifier
-from tracking.types import BROWSER, ClientConfig
+from tracking.models import Event
+from tracking.types import ClientConfig
 from tracking.wire import batch, common
 
 OK: Final = "OK"
@@ -155,13 +155,7 @@ def _form(request: Request, client: ClientConfig) -> Callable[[Event], dict[str,
 
 def _verdicts(items: list[batch.Item], client: ClientConfig) -> list[Verdict]:
     named = {common.browser_id(item.body.browser_id) for item in items if item.body} - {""}
-    known = set(
-        Identifier.objects.filter(client=client.id, provider=BROWSER, value__in=named).values_list(
-            "value", flat=True
-        )
-        if named
-        else ()
-    )
+    known = guests.known_browsers(client, named)
     return [_verdict(item, known) for item in items]
 
 

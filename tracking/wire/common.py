@@ -26,6 +26,8 @@ VIEW_TYPE: Final = "VIEW"
 IDENTITY_TYPE: Final = "IDENTITY"
 
 _UTM = "utm_"
+# Nearly all ids come as we wrote them: seeing that takes a tenth of reading them.
+_WRITTEN_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _LANGUAGE = re.compile(r"[-_][A-Za-z0-9_-]*$")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -160,6 +162,8 @@ def occurred(stated: datetime | None, received_at: datetime, warnings: list[str]
 
 def browser_uuid(value: str | None) -> str:
     """Return a browser id that we gave out in its one written form, or nothing for any other."""
+    if value and _WRITTEN_UUID.fullmatch(value):
+        return value
     try:
         return str(uuid.UUID(value or ""))
     except (ValueError, AttributeError, TypeError):
@@ -168,6 +172,8 @@ def browser_uuid(value: str | None) -> str:
 
 def browser_id(value: str | None) -> str:
     """Return a browser id in its one written form: those that clients choose may be any text."""
+    if value and _WRITTEN_UUID.fullmatch(value):
+        return value
     text = (value or "").strip()
     if len(text) > conf.settings().MAX_IDENTIFIER_LENGTH:
         return ""
