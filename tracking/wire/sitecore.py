@@ -81,7 +81,14 @@ class EventBody(msgspec.Struct, kw_only=True):
     page: Annotated[
         str | None, Meta(description="Path, name or address.", examples=["/shoes/running"])
     ] = None
-    requested_at: str | None = None
+    requested_at: Annotated[
+        str | None,
+        Meta(
+            description="When it was sent. It counts for when it happened where the request has "
+            "an Idempotency-Key, that is from a client that may send it late; else the time of "
+            "receipt does.",
+        ),
+    ] = None
     ext: Annotated[
         dict[str, Any] | None,
         Meta(
@@ -146,6 +153,7 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
         return
     payload = cleaned.value
     payload.pop("client_key", None)
+    warnings = list(cleaned.warnings)
     yield message(
         entry,
         payload,
@@ -153,10 +161,27 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
         index=entry.first_index,
         raw=entry.body,
         message_id=entry.headers.get("idempotency-key") or str(ref),
-        occurred_at=entry.received_at,
-        warnings=cleaned.warnings,
+        occurred_at=_occurred(entry, body, warnings),
+        warnings=warnings,
         births=False,
     )
+
+
+def _occurred(entry: Entry, body: EventBody, warnings: list[str]) -> datetime:
+    """
+    Return when it happened: when it was received, as far as browsers are concerned.
+
+    They send at once, and many of their clocks are wrong. A client that names
+    its messages keeps and resends them, so that its `requested_at` tells more.
+    """
+    if "idempotency-key" not in entry.headers:
+        return entry.received_at
+    try:
+        stated = common.moment(body.requested_at, "requested_at")
+    except common.Rejected as error:
+        warnings.append(f"{error} The time of receipt is used.")
+        return entry.received_at
+    return common.occurred(stated, entry.received_at, warnings)
 
 
 def message(
