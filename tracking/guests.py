@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tracking import db
+from tracking import db, issued
 from tracking.models import Guest, Identifier
 from tracking.types import BROWSER, DEVICES, EMAIL, TRAITS, ClientConfig, IdentifierKey
 
@@ -158,7 +158,7 @@ class NewBrowser:
 
 def create_browser(client: ClientConfig, *, now: datetime) -> NewBrowser:
     """Give out a browser id, with a visitor behind it: both are rows when this returns."""
-    browser_id, guest_ref = str(uuid.uuid4()), uuid.uuid4()
+    browser_id, guest_ref = issued.new(client), uuid.uuid4()
     with db.write():
         guest = Guest.objects.create(
             ref=guest_ref,

@@ -12,16 +12,25 @@ from uuid import UUID
 import msgspec
 from django.utils import timezone
 
-from tracking import conf, db, followers, pipeline, tasks, uuid7
+from tracking import (
+    conf,
+    db,
+    followers,
+    issued,
+    pipeline,
+    suppression,
+    tasks,
+    uuid7,
+)
 from tracking.doorbell import Doorbell
 from tracking.models import Identifier, InboxEntry
-from tracking.types import BROWSER, ClientConfig
+from tracking.types import BROWSER, RETURNS, ClientConfig
 
 logger = logging.getLogger("tracking")
 
 
 class UnknownBrowser(LookupError):
-    """No browser of this client has the id that the request came with; nothing was stored."""
+    """The client has no such browser, and gave out no such id; nothing was stored."""
 
 
 def accept(
@@ -38,28 +47,34 @@ def accept(
 
     Committed when the caller's transaction is; outside of one, on return.
     With `browser_id` the request is only stored if that browser exists, else
-    UnknownBrowser is raised: one statement, so that no check can go stale.
+    UnknownBrowser is raised: one statement, so that no check can go stale. A
+    browser that we gave its id, and whose guest was purged since, begins anew.
     """
     ref = uuid7.at(received_at)
-    values = [
-        db.stored(ref),
-        client.id,
-        dialect,
-        body,
-        msgspec.json.encode(headers or {}).decode(),
-        db.stored(received_at),
-    ]
+    row = [db.stored(ref), client.id, dialect, body, _json(headers), db.stored(received_at)]
     with db.cursor() as cursor:
         if browser_id is None:
-            cursor.execute(_INSERT, values)
+            cursor.execute(_INSERT, row)
         else:
-            cursor.execute(
-                _INSERT_IF_KNOWN[db.connection().vendor], [*values, client.id, BROWSER, browser_id]
-            )
+            insert = _INSERT_IF_KNOWN[db.connection().vendor]
+            cursor.execute(insert, [*row, client.id, BROWSER, browser_id])
             if cursor.rowcount < 1:
-                raise UnknownBrowser(browser_id)
+                if not _returns(client, browser_id):
+                    raise UnknownBrowser(browser_id)
+                row[4] = _json({**(headers or {}), RETURNS: "1"})
+                cursor.execute(_INSERT, row)
     _have_walked(lambda: _walk_own(ref))
     return ref
+
+
+def _json(headers: Mapping[str, str] | None) -> str:
+    return msgspec.json.encode(headers or {}).decode()
+
+
+def _returns(client: ClientConfig, browser_id: str) -> bool:
+    return issued.is_ours(client, browser_id) and not suppression.is_forgotten(
+        client.id, browser_id
+    )
 
 
 _COLUMNS = "ref, client_id, dialect, body, headers, received_at"

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
 
-from tracking import conf, db
+from tracking import conf, db, suppression
 from tracking.models import (
     Event,
     Guest,
@@ -16,6 +17,7 @@ from tracking.models import (
     QuarantinedMessage,
     Session,
 )
+from tracking.types import BROWSER
 
 _AT_ONCE = 1000
 
@@ -61,6 +63,8 @@ def forget_guest(guest: Guest) -> None:
     with db.write():
         members = list(Guest.objects.speaking_through(guest.root_id or guest.pk))
         named = Identifier.objects.filter(client=guest.client_id, guest__in=members)
+        browsers = named.filter(provider=BROWSER).values_list("value", flat=True)
+        suppression.forget_browsers(guest.client_id, browsers, now=timezone.now())
         # What was said about them goes too, or it would bring them back when said again.
         for identifier in named:
             _links_of(identifier).delete()

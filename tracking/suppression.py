@@ -5,13 +5,13 @@ The identity step asks `allowed` before it makes anybody; the effects of
 deleting and suppressing events write here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.utils.crypto import salted_hmac
 
 from tracking.models import Suppression
-from tracking.types import USER_ID, IdentifierKey, Message
+from tracking.types import BROWSER, USER_ID, IdentifierKey, Message
 
 #: Events that change who is suppressed: they are always let in.
 BLOCKS, UNBLOCKS, DELETES = "User Suppressed", "User Unsuppressed", "User Deleted"
@@ -52,6 +52,21 @@ def forget(client_id: int, user_id: str, *, until: datetime) -> None:
     if row.deleted_at is None or row.deleted_at < until:
         row.deleted_at = until
         row.save(update_fields=["deleted_at"])
+
+
+def forget_browsers(client_id: int, browser_ids: Iterable[str], *, now: datetime) -> None:
+    """Take none of these browsers up again, though they were given their ids by us."""
+    digests = [_digest(client_id, IdentifierKey(BROWSER, each)) for each in browser_ids]
+    Suppression.objects.bulk_create(
+        [Suppression(client_id=client_id, digest=digest, deleted_at=now) for digest in digests],
+        ignore_conflicts=True,
+    )
+
+
+def is_forgotten(client_id: int, browser_id: str) -> bool:
+    """Say whether the browser's guest asked to be forgotten."""
+    digest = _digest(client_id, IdentifierKey(BROWSER, browser_id))
+    return Suppression.objects.filter(client_id=client_id, digest=digest).exists()
 
 
 def _row(client_id: int, user_id: str) -> Suppression:

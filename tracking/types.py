@@ -28,6 +28,9 @@ DEVICES = (BROWSER, BOT, UNNAMED)
 #: Type of the event that a flow's run leaves: written by the flow walk alone.
 TRACKING_TYPE = "TRACKING"
 
+#: Header of an inbox entry whose browser has an id of ours, and no guest any more.
+RETURNS = "returns"
+
 #: Profile fields that an event or a REST call may set.
 TRAITS = (
     "first_name",

@@ -3,15 +3,18 @@
 import json
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
+from django.utils import timezone
 
 from tests.api import Api
 from tests.conftest import Database
 from tests.factories import CLIENT_KEY, ClientFactory
 from tests.journeys.test_call_flows import make_flow
+from tracking import retention
 from tracking.models import Event, Guest, Identifier, InboxEntry
 
 if TYPE_CHECKING:
@@ -387,3 +390,41 @@ def test_view__with_all_that_pages_add__is_found_by_conditions(
     assert after == {"title": "Hello "}
     newest = api.read("/v2/events", type="VIEW")["items"][0]
     assert newest["arbitraryData"].items() >= json.loads(json.dumps(enriched)).items()
+
+
+def test_visitor__purged_and_back_after_months__begins_anew_under_their_id(
+    database: Database, api: Api
+) -> None:
+    browser = api.create_browser()
+    api.send("VIEW", browser["ref"])
+    retention.purge(now=timezone.now() + timedelta(days=91))
+    assert Guest.objects.count() == 0
+
+    back = api.json(api.send("VIEW", browser["ref"]))
+
+    assert back["status"] == "OK"
+    assert api.read(f"/v2/events/{back['ref']}")["browserRef"] == browser["ref"]
+    assert Guest.objects.get().type == Guest.Type.VISITOR
+    assert api.json(api.send("VIEW", browser["ref"]))["status"] == "OK"
+    assert Guest.objects.count() == 1
+
+
+def test_visitor__who_was_deleted__is_not_taken_up_again(database: Database, api: Api) -> None:
+    browser = api.create_browser()
+    path = f"/v2.1/guests/{browser['customer_ref']}"
+    assert api.http.delete(path, HTTP_AUTHORIZATION=api.basic).status_code == 204
+
+    answer = api.json(api.send("VIEW", browser["ref"]))
+
+    assert answer["status"] == "NOT_FOUND"
+    assert Guest.objects.count() == 0
+
+
+def test_browser_id__of_another_client__is_not_taken_up(database: Database, api: Api) -> None:
+    other = ClientFactory.create(key="other", token="other")
+    theirs = Api(client_key="other", api_token="other").create_browser()["ref"]
+    Guest.objects.filter(client=other).delete()
+
+    answer = api.json(api.send("VIEW", theirs))
+
+    assert answer["status"] == "NOT_FOUND"

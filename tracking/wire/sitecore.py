@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from tracking import conf, uuid7
-from tracking.types import BOT, Entry, Message, Refused, StatedIdentifier
+from tracking.types import BOT, RETURNS, Entry, Message, Refused, StatedIdentifier
 from tracking.wire import common, text
 
 DIALECT = "sitecore"
@@ -163,7 +163,7 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
         message_id=entry.headers.get("idempotency-key") or str(ref),
         occurred_at=_occurred(entry, body, warnings),
         warnings=warnings,
-        births=False,
+        births=RETURNS in entry.headers,
     )
 
 
