@@ -1,24 +1,48 @@
 """A guest's history in words, newest first: for the admin's page and the REST timeline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from tracking import semantics
 from tracking.models import Event, Guest
+from tracking.semantics import Semantic, Value
+from tracking.semantics.table import Spec
 from tracking.types import TRACKING_TYPE
 from tracking.wire.common import VIEW_TYPE
 
 #: What a line of an event says beyond its type: the first of these that the payload has.
 _TELLING = ("name", "title", "query", "reference_id", "email", "label")
+#: Kinds of properties that a line leaves to its details: they tell people nothing.
+_UNTOLD = frozenset({"id", "ids", "currency"})
+#: What a thing in a property is called by.
+_NAMES = ("name", "title", "source", "sku", "product_id")
+_MOST_TOLD = 4
+_LONGEST = 200
+_SPECS = {
+    "ecommerce": gettext_lazy("e-commerce"),
+    "mobile": gettext_lazy("app"),
+    "email": gettext_lazy("e-mail"),
+    "ab_testing": gettext_lazy("A/B test"),
+    "live_chat": gettext_lazy("live chat"),
+    "video": gettext_lazy("video"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that happened: a sentence first, the details for who asks."""
+    """
+    One thing that happened: a sentence first, the details for who asks.
+
+    Of a semantic event `semantic` is the spec that knows it, and `remarks`
+    say which of its properties are not as that has them.
+    """
 
     ref: UUID
     at: datetime
@@ -31,6 +55,9 @@ class Line:
     session_ref: UUID | None
     warnings: Sequence[str]
     data: dict[str, Any]
+    semantic: Spec | None
+    badge: str
+    remarks: Sequence[str]
 
 
 def of_guest(guest: Guest, *, before: UUID | None = None, limit: int = 50) -> list[Line]:
@@ -44,18 +71,25 @@ def of_guest(guest: Guest, *, before: UUID | None = None, limit: int = 50) -> li
 def line_of(event: Event) -> Line:
     """Put one event into words; its session is read along by who asks for many."""
     is_run = event.type == TRACKING_TYPE
+    semantic = semantics.describe(event.type, event.data)
+    sentence, detail = _tell(semantic) if semantic else (_sentence(event), _detail(event.data))
     return Line(
         ref=event.ref,
         at=event.occurred_at,
         kind="execution" if is_run else "event",
         type=event.type,
-        sentence=_sentence(event),
-        detail=_detail(event.data),
+        sentence=sentence,
+        detail=detail,
         channel=event.channel,
         session_id=event.session_id,
         session_ref=event.session.ref if event.session else None,
         warnings=event.warnings,
         data=event.data,
+        semantic=semantic.event.spec if semantic else None,
+        badge=_badge(semantic, is_run=is_run),
+        remarks=[_(remark.sentence) % remark.values for remark in semantic.remarks]
+        if semantic
+        else [],
     )
 
 
@@ -102,3 +136,70 @@ def _product(data: dict[str, Any]) -> str:
     if isinstance(product, dict):
         return str(product.get("name") or product.get("item_id") or "")
     return ""
+
+
+def _badge(semantic: Semantic | None, *, is_run: bool) -> str:
+    if is_run:
+        return _("execution")
+    return str(_SPECS[semantic.event.spec]) if semantic else ""
+
+
+# --- semantic events ---------------------------------------------------------------------------
+
+
+def _tell(semantic: Semantic) -> tuple[str, str]:
+    """Return the sentence of a semantic event, and what else its properties tell."""
+    telling = semantic.tell()
+    currency = semantic.properties.get("currency", "")
+    places = {place: _text(value, currency) for place, value in telling.places.items()}
+    told = [
+        f"{name.replace('_', ' ')}: {_text(value, currency)}"
+        for name, value in telling.rest.items()
+        if value.kind.name not in _UNTOLD
+    ]
+    return _(telling.sentence) % places, ", ".join(told[:_MOST_TOLD])
+
+
+def _text(typed: Value, currency: str = "") -> str:
+    kind, value = typed.kind.name, typed.value
+    if kind == "money":
+        return f"{_number(value, least=2)} {currency}".rstrip()
+    if kind in ("number", "integer"):
+        return _number(value)
+    if kind == "percent":
+        return _("%(number)s %%") % {"number": _number(value)}
+    if kind == "boolean":
+        return _("yes") if value else _("no")
+    if kind == "date":
+        return date_format(value)
+    if kind in ("ids", "texts"):
+        return _listed(value)
+    if kind == "objects":
+        return _listed([_object(item) for item in value])
+    return _cut(_object(value) if kind == "object" else value)
+
+
+def _number(value: float, *, least: int = 0) -> str:
+    """Write a number with the decimals that it has; an amount with cents has two at least."""
+    if value == int(value):
+        return number_format(int(value))
+    decimals = len(repr(round(value, 3)).partition(".")[2])
+    return number_format(value, decimal_pos=max(decimals, least))
+
+
+def _object(fields: Mapping[str, Any]) -> str:
+    """Name a thing: a product, a campaign, a video; of a filter, what it says."""
+    if "type" in fields and "value" in fields:
+        return f"{fields['type']} {fields['value']}"
+    name = next((str(fields[name]) for name in _NAMES if name in fields), "")
+    quantity = fields.get("quantity", 1)
+    return f"{_number(quantity)} × {name}" if name and quantity != 1 else name
+
+
+def _listed(items: Sequence[str]) -> str:
+    told = [_cut(item) for item in items if item]
+    return ", ".join(told[:_MOST_TOLD]) + (", …" if len(told) > _MOST_TOLD else "")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

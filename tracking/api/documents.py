@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tracking.semantics.table import Spec
 from tracking.wire.execution import FlowExecution
 
 #: A time in UTC with milliseconds and a Z.
@@ -261,6 +262,18 @@ class TimelineLine(msgspec.Struct, kw_only=True):
     detail: str
     channel: str
     sessionRef: UUID | None
+    semantic: Annotated[
+        Spec | None,
+        Meta(description="Of semantic events, those that `sendTrack` lists: the spec."),
+    ]
+    remarks: Annotated[
+        list[str],
+        Meta(
+            description="Which properties of a semantic event are not of its type. Nothing was "
+            "refused or changed for that.",
+            examples=[["price is not a number."]],
+        ),
+    ]
 
 
 class Timeline(msgspec.Struct, kw_only=True):

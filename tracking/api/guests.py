@@ -319,6 +319,8 @@ def _line(line: timeline.Line) -> dict[str, Any]:
         "detail": line.detail,
         "channel": line.channel,
         "sessionRef": line.session_ref,
+        "semantic": line.semantic,
+        "remarks": line.remarks,
     }
 
 
