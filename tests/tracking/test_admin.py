@@ -120,6 +120,29 @@ def test_timeline__groups_by_visit_and_speaks_in_sentences(on_sqlite: Database, 
 
 
 @pytest.mark.django_db(transaction=True)
+def test_semantic_event__has_its_badge_and_remarks_on_both_pages(
+    on_sqlite: Database, api: Api
+) -> None:
+    browser = api.create_browser()
+    shoes = {"name": "Cool Shoes", "price": "a lot", "quantity": "<b>"}
+    api.send("Product Added", browser["ref"], ext=shoes)
+    guest = Guest.objects.get(ref=browser["customer_ref"])
+    event = Event.objects.get(type="Product Added")
+
+    staff_browser = superuser()
+    pages = [
+        page(staff_browser, "tracking_guest_change", guest.pk),
+        page(staff_browser, "tracking_event_change", event.pk),
+    ]
+
+    for html in pages:
+        assert "Added Cool Shoes to the cart" in html
+        assert '<span class="tr-tag">e-commerce</span>' in html
+        assert "price is not a number. quantity is not a number." in html
+        assert "<b>" not in html
+
+
+@pytest.mark.django_db(transaction=True)
 def test_timeline__longer_than_a_page__goes_on_under_older_in_bounded_queries(
     on_sqlite: Database, api: Api, django_assert_max_num_queries: Callable[..., Any]
 ) -> None:
