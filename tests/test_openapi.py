@@ -23,6 +23,7 @@ from personalize import conditions
 from personalize.api.examples import SMALLEST_LIVE_FLOW
 from tests.api import Api
 from tests.conftest import Database
+from tracking import semantics
 
 spectacular_settings = pytest.importorskip("drf_spectacular.settings").spectacular_settings
 # It comes with drf-spectacular.
@@ -167,6 +168,15 @@ def test_flow_definition__names_every_field_that_conditions_can_use() -> None:
     assert "`request.params.<path>`" in about
     assert "did-event" in about
     assert "Condition" in schema["components"]["schemas"]
+
+
+def test_track_call__names_every_semantic_event_and_property() -> None:
+    about = published()["paths"]["/v1/track"]["post"]["description"]
+
+    for event in semantics.events():
+        assert re.search(rf"[|,] {event.name}(,| \|)", about), event.name
+        for name in event.properties:
+            assert f"`{name}`" in about
 
 
 def test_host_settings__of_drf_spectacular__neither_matter_nor_change(

@@ -1,5 +1,7 @@
 """Requests and answers as they are sent: what the documentation shows."""
 
+from typing import Any
+
 from tracking.api.schema import Example
 
 CLIENT_KEY = "pqsPERS3lw12v5a9rrHPW1c4hET73GxQ"
@@ -203,7 +205,49 @@ COURSE = {
     "sentAt": "2026-01-10T18:07:59.301Z",
     "context": {"page": {"path": "/docs/", "title": "Docs"}, "locale": "en-US"},
 }
-TRACK = {"course": Example(summary="Somebody started a course", value=COURSE)}
+PRODUCT_ADDED: dict[str, Any] = {
+    "anonymousId": COURSE["anonymousId"],
+    "event": "Product Added",
+    "properties": {
+        "product_id": "coolshoes-123",
+        "sku": "abc-123-xyz",
+        "category": "shoes",
+        "name": "Cool Shoes",
+        "brand": "A Shoe Brand",
+        "variant": "red",
+        "price": 139.99,
+        "quantity": 1,
+        "coupon": "NEWUSER20",
+        "position": 3,
+        "url": "https://www.example.com/product/123",
+        "image_url": "https://www.example.com/product/123.jpg",
+        "cart_id": "usercart-789",
+    },
+}
+ORDER_COMPLETED: dict[str, Any] = {
+    "userId": COURSE["userId"],
+    "event": "Order Completed",
+    "properties": {
+        "order_id": "50314b8e",
+        "total": 27.5,
+        "shipping": 3,
+        "tax": 2,
+        "discount": 2.5,
+        "coupon": "NEWUSER20",
+        "currency": "USD",
+        "products": [
+            {"product_id": "lace-7", "name": "Laces", "price": 5, "quantity": 2},
+            {"product_id": "polish-1", "name": "Shoe Polish", "price": 15, "quantity": 1},
+        ],
+    },
+}
+TRACK = {
+    "course": Example(summary="Somebody started a course", value=COURSE),
+    "product_added": Example(
+        summary="A semantic event: a product was put into the cart", value=PRODUCT_ADDED
+    ),
+    "order_completed": Example(summary="A semantic event: an order", value=ORDER_COMPLETED),
+}
 CALLS_BATCH = {
     "batch": Example(
         summary="A user, and what they did",

@@ -22,7 +22,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 
 from tracking import clients, conf, inbox
-from tracking.api import examples
+from tracking.api import examples, semantic_events
 from tracking.api.base import ApiError, DoorViewSet, json_response, read_body
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, Refusals, documented
@@ -137,7 +137,9 @@ def _one_call(call: str) -> Operation:
         description="Up to 2,500 calls, 4 MiB in all, gzip welcome. A call that is refused costs "
         "none of the others: the answer is a 200 that names it.",
     ),
-    track=replace(_one_call("track"), examples=examples.TRACK),
+    track=replace(
+        _one_call("track"), examples=examples.TRACK, description=semantic_events.as_markdown
+    ),
     identify=_one_call("identify"),
     page=_one_call("page"),
     screen=_one_call("screen"),
