@@ -17,7 +17,7 @@ from personalize.conditions import Facts
 from personalize.devices import device
 from personalize.snapshots import Catalog, FlowSnapshot
 from personalize.types import FlowRequest
-from tracking import events, guests, sessions
+from tracking import events, guests, places, sessions
 from tracking.guests import GuestFacts
 from tracking.types import BROWSER, ClientConfig, IdentifierKey, PointOfSaleConfig, birth_ref
 
@@ -86,7 +86,8 @@ def facts(
     needs_session = any(definition.needs_session for definition in definitions)
     needs_page = not request.page and any(definition.needs_page for definition in definitions)
     session = None
-    if needs_session or needs_page or event_types:
+    needs_place = any(definition.needs_place for definition in definitions)
+    if needs_session or needs_page or needs_place or event_types:
         session = _session(request, visitor, point_of_sale, now=now)
     seen: list[tuple[str, Mapping[str, Any]]] = []
     if session is not None and event_types:
@@ -126,7 +127,18 @@ def _request_facts(
         "pointOfSale": pos.name,
         "referrer": request.referrer or None,
         "device": device(request.user_agent),
+        "geo": _place(request, session),
     }
+
+
+def _place(request: FlowRequest, session: sessions.OpenSession | None) -> dict[str, str]:
+    """Return where the guest is: as the call says, else a proxy, else the visit so far."""
+    stated = request.params.get("geo")
+    return (
+        places.cut(stated if isinstance(stated, Mapping) else {})
+        or dict(request.place)
+        or (session.place if session else {})
+    )
 
 
 def guest_facts(guest: GuestFacts) -> dict[str, Any]:

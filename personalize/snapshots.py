@@ -84,6 +84,13 @@ class Definition:
         return bool(fields & {"page", "page.path"})
 
     @cached_property
+    def needs_place(self) -> bool:
+        fields = self.page_targeting.fields | self.audience.fields
+        if any(field.startswith("request.geo.") for field in fields):
+            return True
+        return any("geo" in variant.content for variant in self.variants.values())
+
+    @cached_property
     def needs_session(self) -> bool:
         if self.page_targeting.needs.session or self.audience.needs.session:
             return True

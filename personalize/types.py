@@ -49,6 +49,7 @@ class FlowRequest:
     page: str = ""
     referrer: str = ""
     user_agent: str = ""
+    place: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     variants: frozenset[str] = frozenset()
     deadline_ms: int | None = None

@@ -5,7 +5,8 @@ Everybody in the app calls `conf.settings()`; nothing is bound at import, so
 an override (or `override_settings` in a test) takes effect at once.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, Literal, TypeVar
 
 from django.conf import settings as django_settings
@@ -62,6 +63,9 @@ class Settings:
     COOKIE_DOMAIN: str | None = None
     # Dotted path of `consent(request) -> bool`; None asks nobody.
     CONSENT: str | None = None
+    # Part of a place (city, region, country) -> the request header in which a proxy of yours
+    # tells it. Name none that a visitor could send past the proxy.
+    GEO_HEADERS: Mapping[str, str] = field(default_factory=dict)
     # The client that the site's own pages belong to; None takes the only one there is.
     SITE_CLIENT_KEY: str | None = None
 

@@ -38,6 +38,7 @@ _KEPT_UP = (
     "referrer",
     "user_agent",
     "utm",
+    "place",
     "language",
     "currency",
 )
@@ -66,6 +67,7 @@ class _Visit:
     referrer: str = ""
     user_agent: str = ""
     utm: dict[str, Any] = field(default_factory=dict)
+    place: dict[str, Any] = field(default_factory=dict)
     language: str = ""
     currency: str = ""
     id: int | None = None
@@ -91,6 +93,7 @@ class _Visit:
         self.referrer = self.referrer or message.referrer
         self.user_agent = self.user_agent or message.user_agent
         self.utm = self.utm or dict(message.utm)
+        self.place = self.place or dict(message.place)
         self.language = self.language or message.language
         self.currency = self.currency or message.currency
         if message.closes_session:
@@ -224,6 +227,7 @@ def _visit(row: Sequence[Any]) -> _Visit:
             "ended_at": db.loaded_time(given["ended_at"]),
             "is_forced_closed": bool(given["is_forced_closed"]),
             "utm": db.loaded_json(given["utm"]),
+            "place": db.loaded_json(given["place"]),
         }
     )
 

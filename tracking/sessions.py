@@ -25,12 +25,13 @@ class OpenSession:
     referrer: str
     user_agent: str
     utm: dict[str, str]
+    place: dict[str, str]
     is_first: bool
 
 
 _COLUMNS = (
     "id, ref, started_at, ended_at, events_count, views_count, entry_page, last_page, "
-    "referrer, user_agent, utm"
+    "referrer, user_agent, utm, place"
 )
 
 
@@ -53,7 +54,8 @@ def find_open(
 
 
 def _session(row: Sequence[Any]) -> OpenSession:
-    pk, ref, started_at, ended_at, events, views, entry, last, referrer, agent, utm, first = row
+    pk, ref, started_at, ended_at, events, views, entry, last, referrer, agent, utm, *rest = row
+    place, first = rest
     return OpenSession(
         id=pk,
         ref=db.loaded_uuid(ref),
@@ -66,6 +68,7 @@ def _session(row: Sequence[Any]) -> OpenSession:
         referrer=referrer,
         user_agent=agent,
         utm=db.loaded_json(utm),
+        place=db.loaded_json(place),
         is_first=bool(first),
     )
 

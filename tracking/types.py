@@ -179,6 +179,7 @@ class Message:
     referrer: str = ""
     user_agent: str = ""
     utm: Mapping[str, str] = field(default_factory=dict)
+    place: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     original: Mapping[str, Any] | None = None
     flow_execution_ref: UUID | None = None

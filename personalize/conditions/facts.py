@@ -20,7 +20,7 @@ class Facts:
     Everything one evaluation may read. Built by the caller, plain JSON values only.
 
     request: {"page": str, "params": {...} (see normalise_params), "channel", "language",
-    "currency", "pointOfSale", "referrer", "device"}.
+    "currency", "pointOfSale", "referrer", "device", "geo": {"city", "region", "country"}}.
     guest: {"type", "email", "firstName", "lastName", "gender", "country", "city", "language",
     "phone", "firstSeen", "lastSeen" (datetime or ISO text), "attributes": {...},
     "identifiers": [provider, ...]}, or None when nobody is known.

@@ -428,3 +428,67 @@ def test_browser_id__of_another_client__is_not_taken_up(database: Database, api:
     answer = api.json(api.send("VIEW", theirs))
 
     assert answer["status"] == "NOT_FOUND"
+
+
+def test_place__is_the_calls_else_a_proxys_else_the_visits(
+    database: Database, api: Api, settings: Any
+) -> None:
+    settings.TRACKING = settings.TRACKING | {"GEO_HEADERS": {"city": "X-Geo-City"}}
+    here = {"field": "request.geo.city", "operator": "is", "value": "Galway"}
+    make_flow(api, audience={"all": [here]})
+    browser_id = api.create_browser()["ref"]
+    call = {"friendlyId": "hero_banner", "browserId": browser_id, "clientKey": CLIENT_KEY}
+    view = {"type": "VIEW", "browser_id": browser_id, "client_key": CLIENT_KEY}
+
+    def answer(params: dict[str, Any], **headers: Any) -> Any:
+        return api.json(api.post("/v2/callFlows", call | {"params": params}, **headers))
+
+    nothing = {"message": "No flow executed"}
+    assert answer({}) == nothing
+    assert answer({"geo": {"city": "Galway"}}) == {"title": "Hello "}
+    assert answer({}, HTTP_X_GEO_CITY="Galway") == {"title": "Hello "}
+    assert answer({"geo": {"city": "Cork"}}, HTTP_X_GEO_CITY="Galway") == nothing
+    api.post("/v1.2/events", view, HTTP_X_GEO_CITY="Galway")
+    assert answer({}) == {"title": "Hello "}
+    assert answer({}, HTTP_X_GEO_CITY="Cork") == nothing
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "device"),
+    [
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Mobile/15E148", "mobile"),
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0", "desktop"),
+        ("Mozilla/5.0 (compatible; Googlebot/2.1)", "bot"),
+    ],
+)
+def test_device__is_told_by_the_visitors_user_agent(
+    on_sqlite: Database, api: Api, user_agent: str, device: str
+) -> None:
+    is_device = {"field": "request.device", "operator": "is", "value": device}
+    make_flow(api, audience={"all": [is_device]})
+    call = {"friendlyId": "hero_banner", "browserId": api.create_browser()["ref"]}
+
+    right = api.post(
+        "/v1/personalize?sitecoreContextId=" + CLIENT_KEY, call, HTTP_USER_AGENT=user_agent
+    )
+    wrong = api.post(
+        "/v1/personalize?sitecoreContextId=" + CLIENT_KEY, call, HTTP_USER_AGENT="node"
+    )
+
+    assert api.json(right) == {"title": "Hello "}
+    assert api.json(wrong) == {"message": "No flow executed"}
+
+
+@pytest.mark.parametrize(
+    "params", [{"utm": {"source": "bing"}}, {"utm_source": "bing"}, {"utm.source": "bing"}]
+)
+def test_utm__nested_or_flat__is_one_fact(
+    on_sqlite: Database, api: Api, params: dict[str, Any]
+) -> None:
+    bing = {"field": "request.params.utm.source", "operator": "is", "value": "bing"}
+    make_flow(api, audience={"all": [bing]})
+    browser_id = api.create_browser()["ref"]
+
+    answer = api.json(api.call_flows("hero_banner", browserId=browser_id, params=params))
+
+    assert answer == {"title": "Hello "}

@@ -80,6 +80,7 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
             "pill": payloads.pill(session.status, session.get_status_display()),
             "person": session.guest.root or session.guest,
             "utm": payloads.rows(session.utm),
+            "place": payloads.rows(session.place),
             "entries": self._entries(session),
             "most": _MOST_EVENTS,
         }

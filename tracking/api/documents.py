@@ -158,6 +158,7 @@ class SessionDocument(msgspec.Struct, kw_only=True):
     entryPage: str
     referrer: str
     utm: Annotated[dict[str, Any], Meta(examples=[{"source": "bing", "medium": "social"}])]
+    place: Annotated[dict[str, Any], Meta(examples=[{"city": "Galway", "country": "IE"}])]
     language: str
     currency: str
 

@@ -70,6 +70,7 @@ def as_document(session: Session, client: ClientConfig) -> dict[str, Any]:
         "entryPage": session.entry_page,
         "referrer": session.referrer,
         "utm": session.utm,
+        "place": session.place,
         "language": session.language,
         "currency": session.currency,
     }

@@ -45,6 +45,7 @@ class Session(models.Model):
     referrer = models.CharField(_("referrer"), max_length=4096, blank=True)
     user_agent = models.CharField(_("user agent"), max_length=1024, blank=True)
     utm = models.JSONField(default=dict, blank=True)
+    place = models.JSONField(_("place"), default=dict, blank=True)
     language = models.CharField(_("language"), max_length=3, blank=True)
     currency = models.CharField(_("currency"), max_length=3, blank=True)
     created_at = models.DateTimeField(_("created at"))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import msgspec
+
 from tracking import conf
 from tracking.types import (
     BOT,
@@ -185,6 +187,13 @@ def speaker(browser: str | None, channel: str = "") -> IdentifierKey | None:
     known = browser_id(browser)
     provider = BOT if channel == BOT_CHANNEL else BROWSER
     return IdentifierKey(provider, known) if known else None
+
+
+def place(entry: Entry) -> dict[str, str]:
+    """Return where the request came from, as the door kept it."""
+    told = entry.headers.get("place")
+    found: dict[str, str] = msgspec.json.decode(told) if told else {}
+    return found
 
 
 def utm(payload: Mapping[str, Any]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from tracking import conf, uuid7
+from tracking import conf, places, uuid7
 from tracking.types import (
     BROWSER,
     UNNAMED,
@@ -444,6 +444,7 @@ def _message(
             context.get("userAgent") or entry.headers.get("user-agent", ""), 1024
         ),
         utm=utm,
+        place=places.cut(_object(context.get("location"))) or common.place(entry),
         data=data,
         original=original,
         warnings=tuple(warnings),
@@ -580,8 +581,7 @@ def _profile(body: CallBody, context: Mapping[str, Any]) -> tuple[dict[str, Any]
     stated = {**(below if isinstance(below, dict) else {}), **(body.traits or {})}
     profile: dict[str, Any] = {}
     own: dict[str, Any] = {}
-    address = stated.get("address")
-    for name, value in (address if isinstance(address, dict) else {}).items():
+    for name, value in _object(stated.get("address")).items():
         if name in _ADDRESS:
             _put(profile, _ADDRESS[name], value)
     for name, value in stated.items():
@@ -597,6 +597,10 @@ def _put(profile: dict[str, Any], field: str, value: object) -> None:
         profile[field] = [value] if isinstance(value, str) and value else []
     elif isinstance(value, str | int | float) or value is None:
         profile[field] = "" if value is None else str(value)
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _plain(value: object) -> str:

@@ -231,6 +231,7 @@ def message(
         referrer=common.cut(body.referrer, conf.settings().MAX_URL_LENGTH),
         user_agent=common.cut(entry.headers.get("user-agent", ""), 1024),
         utm=common.utm(payload),
+        place=common.place(entry),
         data=payload,
         closes_session=body.type == common.FORCE_CLOSE_TYPE,
         warnings=tuple(warnings),

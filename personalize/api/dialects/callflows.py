@@ -19,6 +19,7 @@ from personalize import conf, execution
 from personalize.api import examples
 from personalize.conditions import normalise_params
 from personalize.types import FlowRequest, Outcome, Reason
+from tracking import places
 from tracking.api.base import (
     ApiError,
     DoorViewSet,
@@ -234,6 +235,7 @@ def _flow_request(call: CallFlows, request: Request) -> FlowRequest:
         page=str(page)[:4096],
         referrer=_referrer(params, request),
         user_agent=request.headers.get("User-Agent", ""),
+        place=places.told(request.headers),
         params=params,
         variants=frozenset(call.variants or ()),
     )

@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from tracking import clients, conf, inbox
+from tracking import clients, conf, inbox, places
 from tracking.api import examples, semantic_events
 from tracking.api.base import ApiError, DoorViewSet, json_response, read_body
 from tracking.api.routes import door
@@ -349,6 +349,8 @@ def _headers(request: Request, envelope: segment.Envelope, call: str) -> dict[st
     if "Origin" in request.headers:
         # A page's own call: the program that sends is the visitor's browser.
         kept["user-agent"] = request.headers.get("User-Agent", "")[:1024]
+        if place := places.told(request.headers):
+            kept["place"] = msgspec.json.encode(place).decode()
     if site_id := request.query_params.get("siteId"):
         kept["site-id"] = site_id[:100]
     return kept

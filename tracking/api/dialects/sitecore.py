@@ -16,7 +16,7 @@ from django.urls import URLPattern
 from django.utils import timezone
 from rest_framework.request import Request
 
-from tracking import conf, guests, inbox, uuid7
+from tracking import conf, guests, inbox, places, uuid7
 from tracking.api import examples
 from tracking.api.base import (
     ApiError,
@@ -234,6 +234,8 @@ def _judge(payload: Any) -> sitecore.EventBody:
 def _headers(request: Request) -> dict[str, str]:
     meta = request.META
     kept = {name: meta[key][:1024] for name, key in _KEPT_HEADERS.items() if key in meta}
+    if place := places.told(request.headers):
+        kept["place"] = msgspec.json.encode(place).decode()
     if site_id := request.query_params.get("siteId"):
         kept["site-id"] = site_id[:100]
     if key := meta.get("HTTP_IDEMPOTENCY_KEY"):
