@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from tests.api import Api
 from tests.conftest import Database
@@ -133,3 +134,20 @@ def test_checks__of_unknown_or_impossible_settings__name_them(settings: Any) -> 
 
     assert "MAX_EVENTBYTES" in found["tracking.W001"]
     assert "pigeon" in found["tracking.E001"]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("a:b", "no colon"), ("", "printable"), ("revoked-key", "revoked")]
+)
+def test_create_client__with_a_key_that_cannot_be_used__says_why_and_makes_nothing(
+    on_sqlite: Database, key: str, said: str
+) -> None:
+    run("create_client", "Shop", "--client-key", "revoked-key")
+    Key.objects.update(revoked_at=timezone.now())
+    out = StringIO()
+
+    with pytest.raises(CommandError, match=said):
+        call_command("create_client", "Other", "--client-key", key, stdout=out)
+
+    assert out.getvalue() == ""
+    assert not Client.objects.filter(name="Other").exists()

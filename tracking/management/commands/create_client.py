@@ -40,10 +40,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         origins = [_origin(value) for value in options["origin"]]
+        self._done: list[str] = []
         try:
             with db.write():
                 client, made = Client.objects.get_or_create(name=options["name"])
-                self.stdout.write(f"Client “{client.name}” {'made' if made else 'updated'}.")
+                self._done.append(f"Client “{client.name}” {'made' if made else 'updated'}.")
                 if origins:
                     client.allowed_origins = origins
                 if options["identity_rule"]:
@@ -57,6 +58,9 @@ class Command(BaseCommand):
             raise CommandError(f"Nothing was changed: {error}") from error
         clients.forget()
         self._summary(client)
+        # Said only now: a step that failed would have taken all of it back.
+        for line in self._done:
+            self.stdout.write(line)
 
     def _points_of_sale(self, client: Client, given: list[str]) -> None:
         for value in given:
@@ -77,6 +81,10 @@ class Command(BaseCommand):
         live = client.keys.filter(kind=Key.Kind.PUBLIC, revoked_at__isnull=True)
         if given is None:
             given = live.values_list("value", flat=True).first() or Key.make()
+        if ":" in given or not given.isprintable() or not given.strip():
+            raise CommandError(
+                "A client key has printable characters and no colon: HTTP Basic could not carry it."
+            )
         owner = Key.objects.filter(kind=Key.Kind.PUBLIC, value=given).first()
         if owner is None:
             owner = Key.objects.create(
@@ -84,12 +92,14 @@ class Command(BaseCommand):
             )
         if owner.client_id != client.pk:
             raise CommandError("That client key belongs to another client.")
-        self.stdout.write(f"client key: {given}")
+        if owner.revoked_at is not None:
+            raise CommandError("That client key was revoked; give another one.")
+        self._done.append(f"client key: {given}")
 
     def _secret(self, client: Client, given: str | None) -> None:
         live = client.keys.filter(kind=Key.Kind.SECRET, revoked_at__isnull=True)
         if given is None and live.exists():
-            self.stdout.write("API token: unchanged (it cannot be shown again)")
+            self._done.append("API token: unchanged (it cannot be shown again)")
             return
         secret = given or Key.make()
         if len(secret) < 16:
@@ -99,7 +109,7 @@ class Command(BaseCommand):
         digest = Key.digest(secret)
         if not live.filter(value=digest).exists():
             Key.objects.create(client=client, kind=Key.Kind.SECRET, value=digest, prefix=secret[:4])
-        self.stdout.write(f"API token: {secret}")
+        self._done.append(f"API token: {secret}")
 
     def _licence(self, client: Client, given: str | None) -> None:
         if given is None:
@@ -108,14 +118,14 @@ class Command(BaseCommand):
             licences.store(client, given)
         except licences.Unavailable as error:
             raise CommandError(str(error)) from error
-        self.stdout.write("license key: stored, encrypted")
+        self._done.append("license key: stored, encrypted")
 
     def _summary(self, client: Client) -> None:
         points = ", ".join(client.points_of_sale.order_by("pk").values_list("name", flat=True))
-        self.stdout.write(f"points of sale: {points}")
-        self.stdout.write(f"origins: {', '.join(client.allowed_origins) or 'any'}")
+        self._done.append(f"points of sale: {points}")
+        self._done.append(f"origins: {', '.join(client.allowed_origins) or 'any'}")
         rules = ", ".join(client.identity_rules)
-        self.stdout.write(
+        self._done.append(
             f"identity rules: {rules}"
             if rules
             else "identity rules: none (identity events will fill profiles, but join nobody)"
