@@ -8,8 +8,8 @@ revoked key or a changed setting is seen after `CLIENT_CACHE_SECONDS` at most.
 import hmac
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from django.core.signals import setting_changed
 
@@ -17,14 +17,10 @@ from tracking import conf
 from tracking.models import Client, Key, PointOfSale
 from tracking.types import ClientConfig, PointOfSaleConfig
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    config: ClientConfig
-    until: float
-
-
-_kept: dict[Hashable, _Kept] = {}
+#: What was asked for -> what was found, and until when that is believed.
+_kept: dict[Hashable, tuple[Any, float]] = {}
 
 
 def by_key(client_key: str) -> ClientConfig | None:
@@ -58,10 +54,7 @@ def site_client() -> ClientConfig | None:
 
 def origins_of_all() -> frozenset[str]:
     """Return the origins that clients list, or none at all when one of them lists none."""
-    lists = list(Client.objects.values_list("allowed_origins", flat=True))
-    return (
-        frozenset(origin for origins in lists for origin in origins) if all(lists) else frozenset()
-    )
+    return _keep(("origins",), _find_origins) or frozenset()
 
 
 def forget() -> None:
@@ -69,19 +62,20 @@ def forget() -> None:
     _kept.clear()
 
 
-def _keep(name: Hashable, find: Callable[[], ClientConfig | None]) -> ClientConfig | None:
+def _keep(name: Hashable, find: Callable[[], T | None]) -> T | None:
     now = time.monotonic()
-    kept = _kept.get(name)
-    if kept is not None and kept.until > now:
-        return kept.config
-    config = find()
+    found: T | None
+    found, until = _kept.get(name, (None, 0.0))
+    if until > now:
+        return found
+    found = find()
     lifetime = conf.settings().CLIENT_CACHE_SECONDS
-    if config is None:
+    if found is None:
         # Unknown keys are not kept: anybody can invent any number of them.
         _kept.pop(name, None)
     elif lifetime > 0:
-        _kept[name] = _Kept(config, now + lifetime)
-    return config
+        _kept[name] = (found, now + lifetime)
+    return found
 
 
 def _find_by_key(client_key: str) -> ClientConfig | None:
@@ -101,6 +95,13 @@ def _find_by_secret(client_key: str, digest: str) -> ClientConfig | None:
 def _find_by_id(client_id: int) -> ClientConfig | None:
     client = Client.objects.filter(pk=client_id).first()
     return load(client) if client else None
+
+
+def _find_origins() -> frozenset[str]:
+    lists = list(Client.objects.values_list("allowed_origins", flat=True))
+    return (
+        frozenset(origin for origins in lists for origin in origins) if all(lists) else frozenset()
+    )
 
 
 def _find_only() -> ClientConfig | None:

@@ -15,7 +15,7 @@ import tracking.urls
 from tests.api import Api
 from tests.conftest import Database
 from tests.factories import ClientFactory
-from tracking import inbox
+from tracking import clients, inbox
 from tracking.models import Client, Event, Guest, InboxEntry, QuarantinedMessage
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -324,6 +324,20 @@ def test_door__of_a_database_that_is_gone__answers_503_without_cors_headers(
     assert response.status_code == 503
     assert response["Retry-After"] == "10"
     assert response.json()["status"] == 503
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_preflight__while_the_database_is_gone__is_a_503_that_pages_cannot_read(
+    on_sqlite: Database, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down() -> None:
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(clients, "origins_of_all", down)
+
+    response = api.http.options("/v1/t", HTTP_ORIGIN="https://shop.example")
+
+    assert response.status_code == 503
     assert "Access-Control-Allow-Origin" not in response.headers
 
 

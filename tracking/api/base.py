@@ -110,6 +110,8 @@ class DoorViewSet(ViewSet):
 
     #: The client, as soon as it is known: it decides which origins may read the answer.
     client: ClientConfig | None = None
+    #: Those that may read an answer to nobody in particular. None: any.
+    origins: frozenset[str] = frozenset()
 
     @classmethod
     def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
@@ -136,7 +138,8 @@ class DoorViewSet(ViewSet):
             self.check_permissions(request)
 
     def preflight(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer a browser's question whether it may call."""
+        """Answer a browser's question whether it may call. Its body does not say whose it is."""
+        self.origins = clients.origins_of_all()
         response = HttpResponse(status=204)
         response["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
         asked = request.headers.get("Access-Control-Request-Headers", "")
@@ -204,7 +207,7 @@ class DoorViewSet(ViewSet):
         origin = request.headers.get("Origin")
         if origin is None:
             return
-        origins = self.client.origins if self.client else _origins_of_all(request)
+        origins = self.client.origins if self.client else self.origins
         if not origins:
             response["Access-Control-Allow-Origin"] = "*"
         else:
@@ -430,15 +433,6 @@ def public_client(request: Request, stated: object = None) -> ClientConfig:
     if client is None:
         raise ApiError(400, "client_key_unknown", "client_key is not known.")
     return client
-
-
-def _origins_of_all(request: Request) -> frozenset[str]:
-    """
-    Name the origins that some client allows: a preflight's body does not say whose it is.
-
-    Empty when any may call. An error for nobody's request is readable everywhere.
-    """
-    return clients.origins_of_all() if request.method == "OPTIONS" else frozenset()
 
 
 def uuid_or_404(ref: str, what: str) -> UUID:

@@ -90,10 +90,10 @@ class Command(BaseCommand):
             owner = Key.objects.create(
                 client=client, kind=Key.Kind.PUBLIC, value=given, prefix=given[:6]
             )
-        if owner.client_id != client.pk:
-            raise CommandError("That client key belongs to another client.")
         if owner.revoked_at is not None:
             raise CommandError("That client key was revoked; give another one.")
+        if owner.client_id != client.pk:
+            raise CommandError("That client key belongs to another client.")
         self._done.append(f"client key: {given}")
 
     def _secret(self, client: Client, given: str | None) -> None:
