@@ -22,6 +22,8 @@ from tests.services import Service
 HERE = Path(__file__).parent
 NODE_MISSING = "no Node: install nodejs and npm"
 CHROMIUM_MISSING = "no Chromium: install chromium"
+# What keeps the tests' own process on this machine does not reach a browser.
+STAY_ON_THIS_MACHINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
 
 LOOPBACK = {"localhost", "127.0.0.1"}
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -77,7 +79,9 @@ def browser() -> Callable[..., Any]:
     @contextmanager
     def open_(**options: Any) -> Iterator[BrowserContext]:
         with sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+            chromium = playwright.chromium.launch(
+                executable_path=program, args=["--no-sandbox", STAY_ON_THIS_MACHINE]
+            )
             try:
                 yield chromium.new_context(**options)
             finally:
