@@ -78,6 +78,7 @@ class StartServer(Protocol):
         broker_url: str = "",
         workers: int = 1,
         threads: int = 4,
+        port: int | None = None,
         args: tuple[str, ...] = (),
         env: Mapping[str, str] | None = None,
     ) -> services.Service: ...

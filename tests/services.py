@@ -405,11 +405,12 @@ def start_http_server(
     broker_url: str = "",
     workers: int = 1,
     threads: int = 4,
+    port: int | None = None,
     args: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> Service:
     """Start a real web server on the demo site's WSGI door and return once it answers."""
-    port = free_port()
+    port = port or free_port()
     service = Service(
         "http server",
         [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
