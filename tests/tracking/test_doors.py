@@ -223,6 +223,18 @@ def test_gzip__is_inflated_within_its_limits(on_sqlite: Database, api: Api) -> N
     assert Event.objects.count() == 1
 
 
+def test_gzip__of_events_that_repeat_each_other__is_no_bomb(on_sqlite: Database, api: Api) -> None:
+    call = {"type": "track", "userId": "u1", "event": "Read", "properties": {"text": "word " * 900}}
+    body = json.dumps({"batch": [call] * 100, "writeKey": api.client_key}).encode()
+    packed = gzip.compress(body)
+    assert len(body) > 100 * len(packed)
+
+    response = api.post("/v1/batch", packed, HTTP_CONTENT_ENCODING="gzip")
+
+    assert api.json(response) == {"success": True}
+    assert Event.objects.count() == 100
+
+
 def test_batch__over_2500_events__is_refused_whole(on_sqlite: Database, api: Api) -> None:
     response = api.batch(*({"type": "VIEW"} for _ in range(2501)))
 
