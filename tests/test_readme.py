@@ -1,5 +1,6 @@
 """The README keeps its word: its settings are those there are, and its Python is Python."""
 
+import json
 import re
 from dataclasses import asdict
 
@@ -9,6 +10,7 @@ from project.celery import app
 from tests.services import ROOT
 
 README = (ROOT / "README.md").read_text()
+PROJECT = (ROOT / "pyproject.toml").read_text()
 
 
 def test_readme__settings_tables__name_every_key_with_its_default() -> None:
@@ -17,6 +19,21 @@ def test_readme__settings_tables__name_every_key_with_its_default() -> None:
 
     expected = {name: repr(value).replace("'", '"') for name, value in settings.items()}
     assert rows == expected
+
+
+def test_readme__clients_table__names_the_packages_that_are_driven() -> None:
+    pinned = json.loads((ROOT / "tests/sdks/package.json").read_text())["dependencies"]
+    pinned |= dict(re.findall(r'^    "([\w-]+)==([\d.]+)",$', PROJECT, flags=re.MULTILINE))
+    # They serve the tests: nobody sends with them.
+    tools = {"esbuild"}
+    (table,) = re.findall(r"### Clients that you.*?(^\| Client .*?)\n\n", README, re.M | re.S)
+
+    for package, version in pinned.items():
+        if package in tools:
+            continue
+        scope, _, name = package.rpartition("/")
+        (row,) = [line for line in table.splitlines() if scope in line and f"{name}`" in line]
+        assert version in row, package
 
 
 def test_readme__beat_schedule__is_the_demo_projects() -> None:
