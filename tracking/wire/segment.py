@@ -192,20 +192,14 @@ def open_envelope(raw: bytes) -> Envelope:
 
     Raises BadEnvelope when it is neither.
     """
-    try:
-        fields: Mapping[str, Any] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        fields = _rewritten(raw)
-    if "batch" not in fields:
-        return Envelope([raw], {}, _text(fields.get("writeKey")))
-    try:
-        calls = msgspec.json.decode(fields["batch"], type=list[msgspec.Raw])
-    except msgspec.DecodeError:
-        raise BadEnvelope("batch is not a list of calls.") from None
+    fields = _fields(raw)
     write_key = _text(fields.get("writeKey"))
+    if "batch" not in fields:
+        return Envelope([raw], {}, write_key)
+    calls = _calls(fields["batch"])
     if write_key is None and calls:
-        write_key = _write_key_of(bytes(calls[0]))
-    return Envelope([bytes(call) for call in calls], _shared(fields), write_key)
+        write_key = _write_key_of(calls[0])
+    return Envelope(calls, _shared(fields), write_key)
 
 
 def refused(envelope: Envelope, *, call: str = "") -> list[Item]:
@@ -229,8 +223,12 @@ def refused(envelope: Envelope, *, call: str = "") -> list[Item]:
 
 def parse(entry: Entry) -> Iterator[Message | Refused]:
     """Read the stored body of a request; a replayed call stands alone, and is read the same."""
-    envelope = open_envelope(entry.body)
-    shared = envelope.shared or _loads(entry.headers.get("shared", ""))
+    try:
+        envelope = open_envelope(entry.body)
+    except BadEnvelope:
+        # A replayed call that is not even an object.
+        envelope = Envelope([entry.body], {}, None)
+    shared = envelope.shared or _loads(entry.headers.get("shared", "").encode())
     call = entry.headers.get("call", "")
     for number, raw in enumerate(envelope.calls):
         item = _item(number, raw, call)
@@ -253,42 +251,69 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
 # --- reading a request -----------------------------------------------------------------
 
 
-def _rewritten(raw: bytes) -> dict[str, Any]:
-    """Read a body with an odd value in it: each part is written again, without that value."""
+def _fields(raw: bytes) -> Mapping[str, bytes]:
+    """Read the names of a body and leave their values as they are. Raises BadEnvelope."""
     try:
-        envelope = text.read(raw)
-    except text.Unreadable as error:
-        raise BadEnvelope(str(error)) from None
+        # What is left as it is would not be looked at before the walk.
+        raw.decode()
+        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        envelope = _read(raw)
     if not isinstance(envelope, dict):
         raise BadEnvelope('The body is one call, or {"batch": [...]}.')
     return {name: text.rewrite(value) for name, value in envelope.items()}
 
 
-def _text(raw: Any) -> str | None:
+def _calls(raw: bytes) -> list[bytes]:
+    """Take a batch apart. Where an odd value is in it, each call is written again."""
+    try:
+        return [bytes(call) for call in msgspec.json.decode(raw, type=list[msgspec.Raw])]
+    except (msgspec.DecodeError, RecursionError):
+        batch = _read(bytes(raw))
+    if not isinstance(batch, list):
+        raise BadEnvelope("batch is not a list of calls.")
+    return [text.rewrite(call) for call in batch]
+
+
+def _read(raw: bytes) -> Any:
+    try:
+        return text.read(raw)
+    except text.Unreadable as error:
+        raise BadEnvelope(str(error)) from None
+
+
+def _text(raw: bytes | None) -> str | None:
     value = _loads(raw)
     return value if isinstance(value, str) else None
 
 
-def _loads(raw: Any) -> Any:
+def _loads(raw: bytes | None) -> Any:
     try:
-        return msgspec.json.decode(raw) if raw else {}
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return text.read(bytes(raw)) if raw else {}
+    except text.Unreadable:
         return {}
 
 
-class _Key(msgspec.Struct):
-    writeKey: str | None = None
+def _write_key_of(call: bytes) -> str | None:
+    value = _loads(call)
+    key = value.get("writeKey") if isinstance(value, dict) else None
+    return key if isinstance(key, str) else None
 
 
-def _write_key_of(raw: bytes) -> str | None:
+def _shared(fields: Mapping[str, bytes]) -> dict[str, Any]:
+    """
+    Read what a batch says for each of its calls. Raises BadEnvelope.
+
+    It is stored with every one of them, so that it may be as large as one.
+    """
+    given = {name: fields[name] for name in ("context", "integrations", "sentAt") if name in fields}
+    most = conf.settings().MAX_EVENT_BYTES
+    if sum(len(value) for value in given.values()) > most:
+        raise BadEnvelope(f"What the batch says for all calls is larger than {most} bytes.")
     try:
-        return msgspec.json.decode(raw, type=_Key).writeKey
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _shared(fields: Mapping[str, Any]) -> dict[str, Any]:
-    found = {name: _loads(fields.get(name)) for name in ("context", "integrations", "sentAt")}
+        found = text.clean({name: _loads(value) for name, value in given.items()}).value
+    except text.Unstorable as error:
+        raise BadEnvelope(f"What the batch says for all calls cannot be stored: {error}") from None
     return {
         name: value
         for name, value in found.items()
