@@ -529,10 +529,11 @@ def _occurred(original: Mapping[str, Any], received_at: datetime, warnings: list
 
     Without sentAt nothing is known of the sender's clock, and it is believed.
     """
-    stated = _moment(original.get("originalTimestamp") or original.get("timestamp"), warnings)
+    name = "originalTimestamp" if original.get("originalTimestamp") else "timestamp"
+    stated = _moment(original, name, "The time of receipt is used.", warnings)
     if stated is None:
         return received_at
-    sent_at = _moment(original.get("sentAt"), warnings)
+    sent_at = _moment(original, "sentAt", "The event's time is not corrected by it.", warnings)
     if sent_at is not None:
         try:
             stated = received_at - (sent_at - stated)
@@ -542,13 +543,16 @@ def _occurred(original: Mapping[str, Any], received_at: datetime, warnings: list
     return common.occurred(stated, received_at, warnings)
 
 
-def _moment(value: object, warnings: list[str]) -> datetime | None:
+def _moment(
+    original: Mapping[str, Any], name: str, otherwise: str, warnings: list[str]
+) -> datetime | None:
+    value = original.get(name)
     if value is None or value == "":
         return None
     try:
-        return common.moment(value if isinstance(value, str) else repr(value), "timestamp")
+        return common.moment(value if isinstance(value, str) else repr(value), name)
     except common.Rejected as error:
-        warnings.append(f"{error} The time of receipt is used.")
+        warnings.append(f"{error} {otherwise}")
         return None
 
 
