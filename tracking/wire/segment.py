@@ -610,7 +610,11 @@ def _profile(body: CallBody, context: Mapping[str, Any]) -> tuple[dict[str, Any]
     stated = {**(below if isinstance(below, dict) else {}), **(body.traits or {})}
     profile: dict[str, Any] = {}
     own: dict[str, Any] = {}
-    for name, value in _object(stated.get("address")).items():
+    address = stated.get("address", {})
+    if address is None:
+        # Removed, and with it every part of it that has a field of its own.
+        address = dict.fromkeys(_ADDRESS)
+    for name, value in _object(address).items():
         if name in _ADDRESS:
             _put(profile, _ADDRESS[name], value)
     for name, value in stated.items():
