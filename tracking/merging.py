@@ -72,9 +72,10 @@ def store_links(messages: Sequence[Message], statements: Sequence[Statement]) ->
     """Write what the batch states: one row for each identifier beside its speaker."""
     rows = []
     for message, statement in zip(messages, statements, strict=True):
-        left = statement.speaker or statement.stated[0].key
-        # An alias joins the others to the first; that one is the left side itself.
-        stated = statement.stated[1:] if statement.policy is Policy.ALIAS else statement.stated
+        left, stated = statement.speaker or statement.stated[0].key, statement.stated
+        if statement.policy is Policy.ALIAS:
+            # It joins the others to the first, whichever device says so.
+            left, stated = stated[0].key, stated[1:]
         for position, item in enumerate(stated):
             rows.append(
                 {
