@@ -136,7 +136,10 @@ def _apply(answer: Resolution[G], statement: Statement) -> None:
         if not _is_owned(answer, item.key, statement.at):
             _own(answer, item.key, target)
         answer.expiries[item.key] = item.expires_at
-    owner = answer.owner.get(speaker, target) if speaker is not None else target
+    if speaker is not None and speaker not in answer.owner:
+        # An alias named the device before it spoke, so that no guest was born with it.
+        _own(answer, speaker, target)
+    owner = answer.owner[speaker] if speaker is not None else target
     stays = answer.find(owner) != answer.find(target)
     answer.by_event[statement.event_ref] = target if stays else owner
 
