@@ -52,6 +52,15 @@ ODD_VALUES: dict[str, tuple[bytes, str | None]] = {
     "html": (b'{"a":"<script>alert(1)</script>"}', None),
     "sql": (b"""{"a":"'; DROP TABLE tracking_event; --"}""", None),
 }
+# Where a value may stand -> a body there.
+ALONE: dict[str, bytes] = {
+    "/v1.2/events": b'{"type":"VIEW","browser_id":"BROWSER","client_key":"KEY","ext":ODD}',
+    "/v2/events": b'{"type":"VIEW","browser_id":"BROWSER","ext":ODD}',
+    "/v2/callFlows": b'{"friendlyId":"x","clientKey":"KEY","browserId":"BROWSER","params":ODD}',
+    "/v1/track": b'{"event":"x","anonymousId":"BROWSER","writeKey":"KEY","properties":ODD}',
+    "/v1/batch": b'{"batch":[{"type":"identify","anonymousId":"BROWSER","traits":ODD}],'
+    b'"context":ODD,"writeKey":"KEY"}',
+}
 # Bodies that nobody can read: refused whole, nothing stored.
 UNREADABLE: dict[str, bytes] = {
     "empty": b"",
@@ -90,19 +99,14 @@ def test_odd_value__in_a_batch__costs_none_of_its_neighbours(
 
 
 @pytest.mark.parametrize("name", ODD_VALUES)
-@pytest.mark.parametrize("path", ["/v1.2/events", "/v2/events", "/v2/callFlows"])
+@pytest.mark.parametrize("path", ALONE)
 def test_odd_value__alone__is_stored_or_refused_in_words(
     on_sqlite: Database, api: Api, path: str, name: str
 ) -> None:
-    ext, _ = ODD_VALUES[name]
+    value, _ = ODD_VALUES[name]
     browser = api.create_browser()["ref"].encode()
-    key = api.client_key.encode()
-    body = (
-        b'{"type":"VIEW","browser_id":"%s","client_key":"%s","ext":%s}' % (browser, key, ext)
-        if path != "/v2/callFlows"
-        else b'{"friendlyId":"x","clientKey":"%s","browserId":"%s","params":%s}'
-        % (key, browser, ext)
-    )
+    body = ALONE[path].replace(b"KEY", api.client_key.encode()).replace(b"BROWSER", browser)
+    body = body.replace(b"ODD", value)
 
     response = api.post(path, body, basic=path == "/v2/events")
 
