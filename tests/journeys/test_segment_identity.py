@@ -218,6 +218,20 @@ def test_calls__in_their_order_and_backwards_and_in_one_request__name_the_same_g
         assert outcome(scenario, "back") == expected
 
 
+@pytest.mark.xfail(strict=True, reason="What was recorded for a guest stays with it.")
+@pytest.mark.parametrize("name", TAKEN_BACK)
+def test_call__that_comes_late__gives_each_their_events_and_traits_back(
+    on_sqlite: Database, api: Api, name: str
+) -> None:
+    scenario = SCENARIOS[name]
+
+    for order in itertools.permutations(range(len(scenario.calls))):
+        label = "-".join(map(str, order))
+        deliver(api, scenario, order, label)
+
+        assert outcome(scenario, label) == Outcome(scenario.guests, scenario.owners), order
+
+
 def deliver(api: Api, scenario: Scenario, order: Iterable[int], label: str) -> None:
     for number in order:
         assert send_batch(api, named(scenario, number, label)).json() == {"success": True}
