@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from tracking import conf, retention, suppression
+from tracking import conf, merging, retention, suppression
 from tracking.models import Device, Event, Group, Guest, Membership
+from tracking.wire.common import id_text
 
 FOLLOWER: Final = "tracking.effects"
 _DEFAULT_KIND = "1"
@@ -43,8 +44,8 @@ def _group(event: Event) -> None:
     """Take what a group call says of the group, and that its person belongs to it."""
     call = event.original or {}
     traits = {**_object(call.get("traits"))}
-    kind = _text(call.get("objectTypeId")) or _text(traits.pop("object_type_id", None))
-    group = _locked_group(event, kind, _text(call.get("groupId")))
+    kind = id_text(call.get("objectTypeId")) or id_text(traits.pop("object_type_id", None))
+    group = _locked_group(event, kind, id_text(call.get("groupId")))
     if group is None:
         return
     stamp = _stamp(event)
@@ -78,7 +79,7 @@ def _delete_group(event: Event) -> None:
 
 def _named_group(event: Event) -> Group | None:
     properties = _object((event.original or {}).get("properties"))
-    kind, key = _text(properties.get("objectTypeId")), _text(properties.get("objectId"))
+    kind, key = id_text(properties.get("objectTypeId")), id_text(properties.get("objectId"))
     return _locked_group(event, kind, key)
 
 
@@ -125,13 +126,13 @@ def _delete_device(event: Event) -> None:
 def _device(event: Event, *, is_deleted: bool) -> None:
     call = event.original or {}
     device = _object(_object(call.get("context")).get("device"))
-    token = _text(device.get("token"))[:512]
+    token = id_text(device.get("token"))[:512]
     if not token or event.guest is None:
         return
     stamp = _stamp(event)
     values = {
         "guest": event.guest,
-        "platform": _text(device.get("type"))[:40],
+        "platform": id_text(device.get("type"))[:40],
         "attributes": _object(call.get("properties")),
         "is_deleted": is_deleted,
         "stamp": stamp,
@@ -140,7 +141,7 @@ def _device(event: Event, *, is_deleted: bool) -> None:
     row, is_new = Device.objects.select_for_update().get_or_create(
         client_id=event.client_id, token=token, defaults=values
     )
-    if not is_new and row.stamp < stamp:
+    if not is_new and row.stamp <= stamp:
         for name, value in values.items():
             setattr(row, name, value)
         row.save()
@@ -166,7 +167,7 @@ def _user_unsuppressed(event: Event) -> None:
 
 
 def _user(event: Event) -> str:
-    return _text((event.original or {}).get("userId"))
+    return id_text((event.original or {}).get("userId"))
 
 
 _EFFECTS: Mapping[str, Callable[[Event], None]] = {
@@ -184,15 +185,8 @@ TYPES: Final = frozenset(_EFFECTS)
 
 
 def _stamp(event: Event) -> list[Any]:
-    return [int(event.occurred_at.timestamp() * 1000), event.message_id]
+    return merging.stamp(event.occurred_at, event.message_id)
 
 
 def _object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    """Return an id as the text it is kept as: SDKs send numbers too."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip() if isinstance(value, str | int | float) else ""

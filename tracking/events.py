@@ -6,10 +6,11 @@ from typing import Any
 
 from tracking.models import Event
 from tracking.types import TRACKING_TYPE, ClientConfig
-from tracking.wire.common import IDENTITY_TYPE, VIEW_TYPE
+from tracking.wire.common import IDENTITY_TYPE, VIEW_TYPE, id_text
 
 #: Types of events that are calls of another kind than track.
 _CALLS = {VIEW_TYPE: "page", IDENTITY_TYPE: "identify"}
+_IDS = ("userId", "anonymousId", "groupId", "previousId")
 #: What an event object has beside its own attributes, and a call elsewhere.
 _NOT_OWN = frozenset({"type", "browser_id"})
 #: What `as_document` reads beside the event's own columns.
@@ -53,7 +54,7 @@ def as_call(event: Event) -> dict[str, Any]:
     One that came as such a call has every key that it was sent with. Times:
     `originalTimestamp` and `sentAt` by the sender's clock, `receivedAt` by
     ours, and `timestamp`, when it happened by ours:
-    receivedAt - (sentAt - originalTimestamp).
+    receivedAt - (sentAt - originalTimestamp). Ids are texts, as they are kept.
     """
     sent = dict(event.original) if event.original is not None else _told_as_call(event)
     first = sent.get("originalTimestamp") or sent.get("timestamp")
@@ -61,6 +62,7 @@ def as_call(event: Event) -> dict[str, Any]:
     return {
         **defaults,
         **sent,
+        **{name: id_text(sent[name]) for name in _IDS if sent.get(name) is not None},
         "messageId": event.message_id,
         "originalTimestamp": first or stamp(event.occurred_at),
         "sentAt": sent.get("sentAt") or None,

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tracking import clients, conf, db, identity_policy, merging, suppression
+from tracking import clients, conf, corrections, db, identity_policy, merging, suppression
 from tracking.models import Guest, Identifier, IdentityLink
 from tracking.types import (
     BOT,
@@ -519,6 +519,9 @@ def _resolve(
     }
     known = {key: row for (_, key), row in _read(names).items()}
     resolution = merging.settle(client, statements, known, now=now)
+    earlier = fresh.locked.statements.get(client.id, ())
+    if _is_late(said, earlier):
+        corrections.give_back(earlier, known, resolution, now=now)
     owners = {
         message.ref: resolution.guest_ids[resolution.answer.by_event[message.ref]]
         for message in speaking
@@ -530,6 +533,12 @@ def _resolve(
             if guest_id is not None:
                 owners[message.ref] = guest_id
     return owners, resolution.answer.refused
+
+
+def _is_late(said: Iterable[Statement], earlier: Iterable[Statement]) -> bool:
+    """Say whether something was said about a time that others have spoken of already."""
+    newest = max(((each.at, each.message_id) for each in earlier), default=None)
+    return newest is not None and any((each.at, each.message_id) < newest for each in said)
 
 
 def _warned(message: Message, refused: str | None) -> Message:

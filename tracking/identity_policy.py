@@ -188,12 +188,13 @@ def _fold(answer: Resolution[G], statement: Statement) -> None:
     if before is not None and before != target:
         answer.refused[statement.event_ref] = "The earlier id is another known user's."
         return
+    if owner is not None and owner in answer.customers and owner != target:
+        answer.refused[statement.event_ref] = "The earlier id is a device of another known user."
+        return
     if before is None:
         _own(answer, user, target)
     if owner is None:
         _own(answer, device, target)
-    elif owner in answer.customers and owner != target:
-        answer.refused[statement.event_ref] = "The earlier id is a device of another known user."
     elif owner != target:
         _merge(answer, statement, owner, target)
 

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from tracking import conf, db, identity_policy
 from tracking.identity_policy import Merge, Newcomer, Resolution
-from tracking.models import Guest, Identifier, IdentityLink, MergeRecord
+from tracking.models import Guest, Identifier, IdentityLink, MergeRecord, Session
 from tracking.types import (
     BROWSER,
     TRAITS,
@@ -156,17 +156,31 @@ def apply_traits(items: Sequence[Identified], *, now: datetime) -> None:
     save_profiles(guests.values(), now=now)
 
 
+def take_back(guest: Guest, names: Iterable[str], *, at: datetime, by: str) -> set[str]:
+    """Clear those of the traits that this very statement has set, and name them."""
+    taken = {name for name in names if guest.stamps.get(name) == stamp(at, by)}
+    for name in taken:
+        _clear_trait(guest, name)
+        del guest.stamps[name]
+    return taken
+
+
+def stamp(at: datetime, by: str) -> list[Any]:
+    """Return what orders statements about one trait: milliseconds, then the message's id."""
+    return [int(at.timestamp() * 1000), by]
+
+
 def state_traits(guest: Guest, values: Mapping[str, Any], *, at: datetime, by: str) -> None:
     """Set these traits on the guest, except those that a newer statement has set."""
-    stamp = [int(at.timestamp() * 1000), by]
+    new = stamp(at, by)
     most = 2 * conf.settings().MAX_ATTRIBUTES
     for name, value in values.items():
-        if guest.stamps.get(name, [0, ""]) <= stamp:
+        if guest.stamps.get(name, [0, ""]) <= new:
             _set_trait(guest, name, value)
             # What was removed is stamped too: an older statement must not bring it back.
             is_kept = _trait(guest, name) is not None or name in guest.stamps
             if is_kept or (value is None and len(guest.stamps) < most):
-                guest.stamps[name] = stamp
+                guest.stamps[name] = new
 
 
 def save_profiles(guests: Iterable[Guest], *, now: datetime) -> None:
@@ -303,6 +317,13 @@ def _store_owners(
         elif (row.guest_id, row.moved_at, row.expires_at) != (guest_id, moved_at, expires_at):
             changed.append((row, guest_id, moved_at, expires_at))
     db.insert_rows(Identifier, fresh, ignore_conflicts=True)
+    # What a statement gave somebody, and an earlier one that came late takes away again.
+    ownerless = [row.id for key, row in known.items() if key not in answer.owner]
+    if ownerless:
+        unused = Identifier.objects.filter(pk__in=ownerless, birth_guest=None)
+        unused.exclude(
+            pk__in=Session.objects.filter(browser__in=ownerless).values("browser")
+        ).delete()
     db.update_rows(
         Identifier,
         [
@@ -374,25 +395,25 @@ def _begin_merge(
 def _take_over(survivor: Guest, retired: Guest) -> dict[str, list[Any]]:
     """Give the survivor the newer traits; return what it had before: name -> [value, stamp]."""
     before: dict[str, list[Any]] = {}
-    for name, stamp in retired.stamps.items():
-        if name != TYPE_STAMP and survivor.stamps.get(name, [0, ""]) < stamp:
+    for name, newer in retired.stamps.items():
+        if name != TYPE_STAMP and survivor.stamps.get(name, [0, ""]) < newer:
             before[name] = [_trait(survivor, name), survivor.stamps.get(name)]
             _set_trait(survivor, name, _trait(retired, name))
-            survivor.stamps[name] = stamp
+            survivor.stamps[name] = newer
     return before
 
 
 def _end_merge(record: MergeRecord, *, now: datetime) -> None:
     survivor, retired = record.survivor, record.retired
-    for name, (value, stamp) in record.survivor_before.items():
+    for name, (value, older) in record.survivor_before.items():
         if name == "bucket_ref":
             survivor.bucket_ref = UUID(value)
         elif survivor.stamps.get(name) == retired.stamps.get(name):
             _set_trait(survivor, name, value)
-            if stamp is None:
+            if older is None:
                 survivor.stamps.pop(name, None)
             else:
-                survivor.stamps[name] = stamp
+                survivor.stamps[name] = older
     save_profiles([survivor], now=now)
     record.undone_at = now
     record.save(update_fields=["undone_at"])
@@ -405,6 +426,13 @@ def _trait(guest: Guest, name: str) -> Any:
     if name.startswith(_ATTRIBUTE):
         return guest.attributes.get(name.removeprefix(_ATTRIBUTE))
     return getattr(guest, name)
+
+
+def _clear_trait(guest: Guest, name: str) -> None:
+    if name.startswith(_ATTRIBUTE):
+        guest.attributes.pop(name.removeprefix(_ATTRIBUTE), None)
+    elif name in TRAITS:
+        setattr(guest, name, [] if name == "street" else "")
 
 
 def _set_trait(guest: Guest, name: str, value: Any) -> None:

@@ -18,6 +18,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
         r"(?:(?:v1/)?events/)?v1\.2/(?:browser|events?)",
         r"v2/(?:events|sessions)",
         r"v2\.1/guests",
+        "v1/analytics-js",
+        "analytics-next",
+        r"analytics\.js/v1",
         "v1/(?:batch|b|m|track|t|identify|i|page|p|screen|s|group|g|alias|a|projects)",
     ),
 ]

@@ -6,10 +6,11 @@ walk calls `parse` to read the stored bytes again. Nothing else in the app
 knows which family a message came from.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from tracking.types import Entry, Message, Refused
-from tracking.wire import batch, execution, segment, site, sitecore
+from tracking.wire import batch, common, execution, segment, site, sitecore
 
 Parser = Callable[[Entry], Iterator[Message | Refused]]
 
@@ -20,6 +21,18 @@ PARSERS: dict[str, Parser] = {
     site.DIALECT: site.parse,
     execution.DIALECT: execution.parse,
 }
+
+
+def stated(
+    type: str, data: Mapping[str, Any], original: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the profile fields and the attributes that a recorded event states of its guest."""
+    if original is not None:
+        return segment.profile_of(original)
+    if type != common.IDENTITY_TYPE:
+        return {}, {}
+    ext = data.get("ext")
+    return sitecore.traits(data), dict(ext) if isinstance(ext, dict) else {}
 
 
 def parse(entry: Entry) -> Iterator[Message | Refused]:

@@ -138,6 +138,15 @@ def key(provider: str, value: str) -> IdentifierKey:
     return IdentifierKey(provider, value.lower() if provider == EMAIL else value)
 
 
+def id_text(value: object) -> str:
+    """Return an id as the text that it is kept as: SDKs send numbers too. Nothing for none."""
+    if isinstance(value, bool) or value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() if isinstance(value, str | int | float) else ""
+
+
 def moment(value: str | None, name: str) -> datetime | None:
     """Read an ISO 8601 time or date; without a zone it is UTC. Raises Rejected."""
     if not value:

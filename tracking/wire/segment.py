@@ -28,6 +28,7 @@ from tracking.types import (
     StatedIdentifier,
 )
 from tracking.wire import common, text
+from tracking.wire.common import id_text
 
 DIALECT = "segment"
 
@@ -345,7 +346,7 @@ def _item(index: int, raw: bytes, call: str) -> Item:
         payload = cleaned.value
         if not isinstance(payload, dict):
             raise common.Rejected("not_an_object", "A call is a JSON object.")
-        message_id = _id(payload.get("messageId"))
+        message_id = id_text(payload.get("messageId"))
         body = _check(_converted(payload), call)
     except (common.Rejected, text.Unstorable) as error:
         return Item(index, raw, code=error.code, reason=str(error), message_id=message_id[:100])
@@ -369,11 +370,11 @@ def _check(body: CallBody, call: str) -> CallBody:
         raise common.Rejected("type_missing", f"type is missing: one of {kinds}.")
     limits = conf.settings()
     most = limits.MAX_MESSAGE_ID_LENGTH
-    if body.messageId is not None and len(_id(body.messageId)) > most:
+    if body.messageId is not None and len(id_text(body.messageId)) > most:
         raise common.Rejected("message_id_invalid", f"messageId has at most {most} characters.")
     most = limits.MAX_IDENTIFIER_LENGTH
     for value in (body.userId, body.anonymousId, body.groupId, body.previousId):
-        if value is not None and len(_id(value)) > most:
+        if value is not None and len(id_text(value)) > most:
             raise common.Rejected("id_too_long", f"An id has at most {most} characters.")
     if body.traits and len(body.traits) > limits.MAX_TRAITS:
         most = limits.MAX_TRAITS
@@ -388,11 +389,11 @@ def _check_parts(body: CallBody) -> None:
         if not (body.event or "").strip():
             raise common.Rejected("event_missing", "event is missing: say what happened.")
         common.event_type(body.event or "")
-    if body.type == "group" and not _id(body.groupId):
+    if body.type == "group" and not id_text(body.groupId):
         raise common.Rejected("group_id_missing", "groupId is missing: which group.")
-    if body.type == "alias" and not (_id(body.userId) and _id(body.previousId)):
+    if body.type == "alias" and not (id_text(body.userId) and id_text(body.previousId)):
         raise common.Rejected("alias_incomplete", "alias needs userId and previousId.")
-    is_named = _id(body.userId) or _id(body.anonymousId)
+    is_named = id_text(body.userId) or id_text(body.anonymousId)
     if not is_named and body.type != "group" and body.event not in _IMPERSONAL:
         raise common.Rejected("nobody", "The call names nobody: give userId or anonymousId.")
 
@@ -405,15 +406,6 @@ def _event_type(body: CallBody) -> str:
     return (body.event or "").strip() if body.type == "track" else _TYPES[body.type or ""]
 
 
-def _id(value: object) -> str:
-    """Return an id as the text it is kept as: SDKs send numbers too."""
-    if isinstance(value, bool) or value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip()
-
-
 # --- building the inner message --------------------------------------------------------
 
 
@@ -424,9 +416,9 @@ def _message(
     original = _original(item.payload, body, shared)
     context = original.get("context") or {}
     ref = uuid7.child(entry.origin, index)
-    user, device = _id(body.userId), _id(body.anonymousId)
+    user, device = id_text(body.userId), id_text(body.anonymousId)
     speaker = _speaker(device, user, warnings)
-    identifiers, policy = _stated(body, user, speaker, warnings)
+    identifiers, policy = _stated(body, user, warnings)
     attributes = original.get(_ATTRIBUTES.get(body.type or "", "properties")) or {}
     page = _page(context, attributes)
     type = _event_type(body)
@@ -440,7 +432,10 @@ def _message(
         **{f"utm_{name}": value for name, value in utm.items()},
         **attributes,
     }
-    traits, own = _profile(body, context)
+    traits, own = profile_of(original)
+    if speaker is not None and speaker.provider == UNNAMED:
+        # Of many people's: they would be one person's with all their traits.
+        traits, own = {}, {}
     return Message(
         ref=ref,
         message_id=item.message_id or str(ref),
@@ -503,7 +498,7 @@ def _speaker(device: str, user: str, warnings: list[str]) -> IdentifierKey | Non
 
 
 def _stated(
-    body: CallBody, user: str, speaker: IdentifierKey | None, warnings: list[str]
+    body: CallBody, user: str, warnings: list[str]
 ) -> tuple[tuple[StatedIdentifier, ...], Policy]:
     """Return what the call says about who is who."""
     if not user:
@@ -512,7 +507,7 @@ def _stated(
         warnings.append(f"The userId “{user[:40]}” names nobody; nothing was joined by it.")
         return (), Policy.SEGMENT
     kept = IdentifierKey(USER_ID, user)
-    previous = _id(body.previousId) if body.type == "alias" else ""
+    previous = id_text(body.previousId) if body.type == "alias" else ""
     if not previous or previous == user:
         return (StatedIdentifier(kept),), Policy.SEGMENT
     if _UNNAMED.fullmatch(previous):
@@ -560,8 +555,8 @@ def _named(body: CallBody) -> dict[str, Any]:
     found = {
         "name": body.name,
         "category": body.category,
-        "groupId": _id(body.groupId),
-        "previousId": _id(body.previousId),
+        "groupId": id_text(body.groupId),
+        "previousId": id_text(body.previousId),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -602,12 +597,12 @@ def _channel(context: Mapping[str, Any], original: Mapping[str, Any], warnings: 
     return "MOBILE_APP" if is_mobile else ""
 
 
-def _profile(body: CallBody, context: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def profile_of(call: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split the traits of an identify call into profile fields and attributes of its own."""
-    if body.type != "identify":
+    if call.get("type") != "identify":
         return {}, {}
-    below = context.get("traits")
-    stated = {**(below if isinstance(below, dict) else {}), **(body.traits or {})}
+    below = _object(_object(call.get("context")).get("traits"))
+    stated = {**below, **_object(call.get("traits"))}
     profile: dict[str, Any] = {}
     own: dict[str, Any] = {}
     address = stated.get("address", {})
