@@ -105,6 +105,11 @@ def _sentence(event: Event) -> str:
         return _("Viewed “%(page)s”") % {"page": event.data.get("page") or "/"}
     if event.type == "IDENTITY":
         return _("Said who they are")
+    if event.type == "GROUP":
+        name = event.data.get("name") or event.data.get("groupId") or ""
+        return _("Belongs to the group “%(group)s”") % {"group": name}
+    if event.type == "ALIAS":
+        return _("Was known as “%(id)s” before") % {"id": event.data.get("previousId", "")}
     if event.type == "ADD":
         return _("Added %(what)s to the cart") % {"what": _product(event.data) or _("something")}
     if event.type == "CHECKOUT":

@@ -85,6 +85,6 @@ class EventAdmin(ReadOnlyAdmin[Event]):
             "person": event.guest.root or event.guest,
             "flow_url": flow_url(line, self.admin_site.name),
             "payload": payloads.rows(event.data),
-            "raw": payloads.pretty(event.data),
+            "raw": payloads.pretty(event.original or event.data),
         }
         return super().render_change_form(request, context, *args, **kwargs)
