@@ -108,6 +108,8 @@ class DoorViewSet(ViewSet):
     content_negotiation_class = IgnoreClientContentNegotiation
     #: Whether pages of other sites may call it.
     is_cross_origin: ClassVar[bool] = True
+    #: Whether this is another address of a door that the API's documentation has already.
+    is_twin = False
 
     #: The client, as soon as it is known: it decides which origins may read the answer.
     client: ClientConfig | None = None

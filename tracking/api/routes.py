@@ -30,7 +30,7 @@ def door(
 
 def _undocumented(view: Any) -> Callable[..., Any]:
     actions = {verb: action for verb, action in view.actions.items() if verb != "options"}
-    twin: Callable[..., Any] = view.cls.as_view(actions, schema=None, **view.initkwargs)
+    twin: Callable[..., Any] = view.cls.as_view(actions, is_twin=True, **view.initkwargs)
     return twin
 
 

@@ -238,8 +238,7 @@ if HAS_OPENAPI:
         ) -> Schema | None:
             self.path, self.path_regex, self.path_prefix = path, path_regex, path_prefix
             self.method, self.registry = method.upper(), registry
-            if path.endswith("/"):
-                # Some clients add a slash. It is the same door, documented without.
+            if self.door.is_twin:
                 return None
             operation = self.documentation.operations.get(self.door.action)
             if operation is None:
