@@ -12,7 +12,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from django.http import FileResponse, HttpResponse
@@ -47,7 +47,7 @@ class RejectedCall(msgspec.Struct, kw_only=True):
 class CallsAccepted(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The request is stored. `rejected` lists the calls that were refused, where any were."""
 
-    success: Literal[True]
+    success: bool
     rejected: list[RejectedCall] = []
 
 
