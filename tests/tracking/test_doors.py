@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import io
 import json
 import zlib
 from typing import Any
@@ -237,6 +238,40 @@ def test_gzip__of_events_that_repeat_each_other__is_no_bomb(on_sqlite: Database,
 
     assert api.json(response) == {"success": True}
     assert Event.objects.count() == 100
+
+
+@pytest.mark.parametrize("path", ["/v1.2/events", "/v2/callFlows", "/v1/t"])
+def test_body__that_ends_before_its_length__is_refused_though_it_is_json(
+    on_sqlite: Database, api: Api, path: str
+) -> None:
+    event = {"type": "VIEW", "browser_id": api.create_browser()["ref"]}
+    body = json.dumps(event | {"client_key": api.client_key}).encode()
+
+    sent: dict[str, Any] = {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": "500"}
+
+    response = api.http.generic("POST", path, body, **sent)
+
+    assert response.status_code == 400
+    assert "ends too early" in response.json()["message"]
+    assert InboxEntry.objects.count() + Event.objects.count() == 0
+
+
+@pytest.mark.parametrize("error", [OSError, ValueError], ids=["a lost connection", "bad chunks"])
+def test_body__that_the_server_fails_to_read__is_a_400(
+    on_sqlite: Database, api: Api, error: type[Exception]
+) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise error
+
+    sent: dict[str, Any] = {"wsgi.input": Broken(), "wsgi.input_terminated": True}
+
+    counted = api.post("/v1.2/events", b"{}", **sent)
+    chunked = api.post("/v1.2/events", b"{}", HTTP_TRANSFER_ENCODING="chunked", **sent)
+
+    for response in (counted, chunked):
+        assert response.status_code == 400
+        assert response.json()["error"] == "body_incomplete"
 
 
 def test_batch__over_2500_events__is_refused_whole(on_sqlite: Database, api: Api) -> None:

@@ -9,7 +9,7 @@ that browser clients need.
 import logging
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 from uuid import UUID
 
@@ -45,6 +45,7 @@ _PREFLIGHT_SECONDS = "7200"
 _CALLBACK = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$]{0,99}")
 # What a client may still be sending when it is refused for its size.
 _DRAIN_BYTES = 128 * 1024
+_READ_BYTES = 64 * 1024
 _SMALL_BYTES = 1024 * 1024
 
 
@@ -360,13 +361,22 @@ def _read_wire(request: HttpRequest, limit: int) -> bytes:
     elif "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
         raw = _read_chunked(request, limit)
     else:
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdigit() and int(length) > limit:
-            _drain(request)
-            _refuse_size(limit)
-        raw = request.read(limit + 1)
+        raw = _read_counted(request, limit)
     if len(raw) > limit:
         _refuse_size(limit)
+    return raw
+
+
+def _read_counted(request: HttpRequest, limit: int) -> bytes:
+    stated = request.META.get("CONTENT_LENGTH") or ""
+    length = int(stated) if stated.isdecimal() else 0
+    if length > limit:
+        _drain(request)
+        _refuse_size(limit)
+    raw = _read_to_end(request.read, limit)
+    if len(raw) < length:
+        # The start of a body may be JSON of its own: nobody is told that the rest is stored.
+        _refuse_incomplete()
     return raw
 
 
@@ -374,12 +384,21 @@ def _read_chunked(request: HttpRequest, limit: int) -> bytes:
     environ = getattr(request, "environ", None)
     if environ is None:
         # ASGI: the server has put the chunks together.
-        return request.read(limit + 1)
+        return _read_to_end(request.read, limit)
     if not environ.get("wsgi.input_terminated"):
         raise ApiError(411, "length_required", "Send a Content-Length: chunks cannot be read here.")
+    return _read_to_end(environ["wsgi.input"].read, limit)
+
+
+def _read_to_end(read: Callable[[int], bytes], limit: int) -> bytes:
+    """Read to the end, or until it is over the limit. Raises ApiError for a broken body."""
     pieces = bytearray()
     while len(pieces) <= limit:
-        piece = environ["wsgi.input"].read(min(65536, limit + 1 - len(pieces)))
+        try:
+            piece = read(min(_READ_BYTES, limit + 1 - len(pieces)))
+        except Exception:  # noqa: BLE001
+            # A lost connection, chunks that are none: each server has exceptions of its own.
+            _refuse_incomplete()
         if not piece:
             break
         pieces += piece
@@ -388,7 +407,14 @@ def _read_chunked(request: HttpRequest, limit: int) -> bytes:
 
 def _drain(request: HttpRequest) -> None:
     # A client that is still writing would otherwise see a reset in place of the answer.
-    request.read(_DRAIN_BYTES)
+    _read_to_end(request.read, _DRAIN_BYTES)
+
+
+def _refuse_incomplete() -> NoReturn:
+    raise ApiError(
+        400, "body_incomplete", "The body ends too early, or its chunks cannot be read.",
+        headers={"Connection": "close"},
+    )  # fmt: skip
 
 
 def _refuse_size(limit: int, what: str = "The body") -> NoReturn:
