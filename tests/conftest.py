@@ -76,6 +76,7 @@ class StartServer(Protocol):
         *,
         database_url: str,
         broker_url: str = "",
+        server: services.WebServer = "granian",
         workers: int = 1,
         threads: int = 4,
         port: int | None = None,
@@ -328,11 +329,12 @@ def http_server(
     _started: Callable[..., services.Service], _log_paths: Iterator[Path]
 ) -> StartServer:
     """Start real web servers of the demo site; `url` of what it returns is its root."""
-    if find_spec("granian") is None:
-        pytest.skip(services.GRANIAN_MISSING)
 
-    def start(**options: Any) -> services.Service:
-        return _started(services.start_http_server(log=next(_log_paths), **options))
+    def start(*, server: services.WebServer = "granian", **options: Any) -> services.Service:
+        if find_spec(server) is None:
+            pytest.skip(services.SERVER_MISSING.format(server))
+        log = next(_log_paths)
+        return _started(services.start_http_server(log=log, server=server, **options))
 
     return start
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias, get_args
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -36,7 +36,12 @@ POSTGRES_MISSING = (
     "no PostgreSQL: set TEST_DATABASE_URL, or install the server's programs (initdb, postgres)"
 )
 REDIS_MISSING = "no Redis: set TEST_REDIS_URL, or install redis-server"
-GRANIAN_MISSING = "no HTTP server: install granian"
+SERVER_MISSING = "no HTTP server: install {}"
+GRANIAN_MISSING = SERVER_MISSING.format("granian")
+
+#: The web servers that the site is tried behind: by WSGI, by WSGI in threads, and by ASGI.
+WebServer: TypeAlias = Literal["granian", "gunicorn", "uvicorn"]
+WEB_SERVERS: tuple[WebServer, ...] = get_args(WebServer)
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -403,24 +408,45 @@ def start_http_server(
     database_url: str,
     log: Path,
     broker_url: str = "",
+    server: WebServer = "granian",
     workers: int = 1,
     threads: int = 4,
     port: int | None = None,
     args: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> Service:
-    """Start a real web server on the demo site's WSGI door and return once it answers."""
+    """Start a real web server on the demo site's door and return once it answers."""
     port = port or free_port()
+    command = _web_command(server, port=port, workers=workers, threads=threads)
     service = Service(
-        "http server",
-        [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
-        + ["--port", str(port), "--workers", str(workers), "--blocking-threads", str(threads)]
-        + [*args, "project.wsgi:application"],
+        server,
+        [sys.executable, "-m", *command, *args],
         log=log,
         url=f"http://127.0.0.1:{port}",
         env=site_environment(database_url=database_url, broker_url=broker_url, extra=env),
     )
     return service.wait_ready(lambda: _http_answers(port))
+
+
+def _web_command(server: WebServer, *, port: int, workers: int, threads: int) -> list[str]:
+    if server == "granian":
+        return [
+            *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
+            *("--workers", str(workers), "--blocking-threads", str(threads)),
+            "project.wsgi:application",
+        ]
+    if server == "gunicorn":
+        return [
+            *("gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", str(workers)),
+            *("--worker-class", "gthread", "--threads", str(threads)),
+            *("--limit-request-line", "8190"),
+            "project.wsgi:application",
+        ]
+    # ASGI: Django gives each request a thread of its own.
+    return [
+        *("uvicorn", "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)),
+        "project.asgi:application",
+    ]
 
 
 def _http_answers(port: int) -> bool:
