@@ -11,13 +11,14 @@ from typing import Literal
 from urllib.parse import quote
 
 import pytest
+from django.db import connections
 
 from tests import services
 from tests.api import Api
-from tests.conftest import Database, started_services
+from tests.conftest import Database, StartServer, started_services
 from tests.connection import Answer, Connection, in_chunks, request
 from tests.factories import CLIENT_KEY, FlowFactory
-from tests.services import Service, WebServer
+from tests.services import Service, WebServer, wait_until
 from tests.tracking.test_doors import ODD_VALUES, UNREADABLE
 from tracking.models import Client, Event, InboxEntry, QuarantinedMessage
 
@@ -431,3 +432,25 @@ def test_connection__after_a_body_over_the_limit__goes_on_or_is_closed(site: Sit
         assert taken is not None and taken.status == 200
 
     assert held() == (len(DOORS), 0)
+
+
+def test_database_connections__under_asgi__are_not_left_behind(
+    on_postgres: Database, api: Api, http_server: StartServer
+) -> None:
+    """Each request has a thread of its own there: none finds the connection of another one."""
+
+    def backends() -> set[int]:
+        with connections[on_postgres.alias].cursor() as cursor:
+            cursor.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+            return {pid for (pid,) in cursor.fetchall()}
+
+    before = backends()
+    server = http_server(server="uvicorn", database_url=on_postgres.url)
+    body = DOORS[0].body(api.create_browser()["ref"])
+
+    with Connection(server.url) as connection:
+        for _ in range(30):
+            answer = connection.ask(request(DOORS[0].path, body))
+            assert answer is not None and answer.status == 200
+
+    wait_until(lambda: backends() <= before, what="the server's connections to be closed")
