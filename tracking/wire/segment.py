@@ -200,7 +200,7 @@ def open_envelope(raw: bytes) -> Envelope:
     calls = _calls(fields["batch"])
     if write_key is None and calls:
         write_key = _write_key_of(calls[0])
-    return Envelope(calls, _shared(fields), write_key)
+    return Envelope(calls, _shared(fields, len(calls)), write_key)
 
 
 def refused(envelope: Envelope, *, call: str = "") -> list[Item]:
@@ -301,14 +301,16 @@ def _write_key_of(call: bytes) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def _shared(fields: Mapping[str, bytes]) -> dict[str, Any]:
+def _shared(fields: Mapping[str, bytes], calls: int) -> dict[str, Any]:
     """
     Read what a batch says for each of its calls. Raises BadEnvelope.
 
-    It is stored with every one of them, so that it may be as large as one.
+    It is stored with every one of them: it may be as large as one, and no
+    larger, written out, than a batch may be.
     """
     given = {name: fields[name] for name in ("context", "integrations", "sentAt") if name in fields}
-    most = conf.settings().MAX_EVENT_BYTES
+    limits = conf.settings()
+    most = min(limits.MAX_EVENT_BYTES, limits.MAX_TRUSTED_BATCH_BYTES // max(calls, 1))
     if sum(len(value) for value in given.values()) > most:
         raise BadEnvelope(f"What the batch says for all calls is larger than {most} bytes.")
     try:
