@@ -25,7 +25,7 @@ def test_readme__clients_table__names_the_packages_that_are_driven() -> None:
     pinned = json.loads((ROOT / "tests/sdks/package.json").read_text())["dependencies"]
     pinned |= dict(re.findall(r'^    "([\w-]+)==([\d.]+)",$', PROJECT, flags=re.MULTILINE))
     # They serve the tests: nobody sends with them.
-    tools = {"esbuild"}
+    tools = {"esbuild", "next"}
     (table,) = re.findall(r"### Clients that you.*?(^\| Client .*?)\n\n", README, re.M | re.S)
 
     for package, version in pinned.items():
