@@ -7,6 +7,7 @@ that browser clients need.
 """
 
 import logging
+import random
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +41,8 @@ ALLOWED_HEADERS = (
     "x-sitecore-contextid, x-sc-correlation-id, x-strict-mode"
 )
 EXPOSED_HEADERS = "retry-after, x-tracking-rejected"
-RETRY_AFTER_SECONDS = "10"
+# Drawn anew each time, so that those who were refused together do not come back together.
+_RETRY_SECONDS = (5, 29)
 _PREFLIGHT_SECONDS = "7200"
 _CALLBACK = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$]{0,99}")
 # What a client may still be sending when it is refused for its size.
@@ -199,7 +201,7 @@ class DoorViewSet(ViewSet):
         logger.error("database.unavailable", extra={"error": str(exc)})
         error = ApiError(
             503, "unavailable", "The server cannot store this now; send it again.",
-            headers={"Retry-After": RETRY_AFTER_SECONDS},
+            headers={"Retry-After": str(random.randint(*_RETRY_SECONDS))},
         )  # fmt: skip
         response = self.error(error)
         # A browser client takes any answer that it can read for delivered: without
