@@ -112,7 +112,13 @@ class GuestBody(msgspec.Struct, kw_only=True):
         examples=examples.GUEST,
         description="Identifiers and attributes are added to those that are there.",
     ),
-    destroy=Operation(id="deleteGuest", status=204, errors=(404,)),
+    destroy=Operation(
+        id="deleteGuest",
+        status=204,
+        errors=(404,),
+        description="The person goes with all that was recorded: whoever was merged into the "
+        "guest, and whoever it was merged into.",
+    ),
     timeline=Operation(
         id="readTimeline",
         answer=Timeline,

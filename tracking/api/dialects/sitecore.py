@@ -159,6 +159,7 @@ class BrowserViewSet(JsonpViewSet):
         id="sendEvent",
         request=sitecore.EventBody,
         answer=(Accepted, NotFound),
+        headers={"X-Tracking-Rejected": "1 where the event is over a limit, and set aside."},
         examples=examples.EVENTS,
         answers=examples.ACCEPTED,
     ),
@@ -211,7 +212,21 @@ class EventViewSet(JsonpViewSet):
             )
         except inbox.UnknownBrowser:
             return json_response(NotFound(client_key=client.client_key))
-        return json_response(Accepted(client_key=client.client_key, ref=str(uuid7.child(ref, 0))))
+        response = json_response(
+            Accepted(client_key=client.client_key, ref=str(uuid7.child(ref, 0)))
+        )
+        if not text.is_plain(body) and _is_over_a_limit(payload):
+            # Stored as it is, and set aside by the walk.
+            response["X-Tracking-Rejected"] = "1"
+        return response
+
+
+def _is_over_a_limit(payload: Any) -> bool:
+    try:
+        text.clean(payload)
+    except text.Unstorable:
+        return True
+    return False
 
 
 def _stated_key(payload: Any) -> object:
