@@ -102,7 +102,7 @@ class EventViewSet(ServerViewSet):
         body = read_body(request, limit=conf.settings().MAX_TRUSTED_BATCH_BYTES)
         received_at = timezone.now()
         try:
-            sent = batch.read(body, client)
+            sent = batch.glance(body, client)
         except batch.BadEnvelope as error:
             raise ApiError(400, "envelope_invalid", str(error)) from None
         verdicts = _verdicts(sent.items, client)

@@ -95,6 +95,21 @@ def read(raw: bytes, client: ClientConfig) -> Batch:
     return Batch(items, is_single=events is None)
 
 
+def glance(raw: bytes, client: ClientConfig) -> Batch:
+    """
+    Read a request as `read` does, but leave payloads alone: all that a door needs.
+
+    What is good at first sight is not looked at again.
+    """
+    events = _events(raw)
+    listed = [raw] if events is None else events
+    items = []
+    for index, event in enumerate(listed):
+        body = _plainly_good(event, client)
+        items.append(Item(index, event, {}, body) if body else _item(index, event, client))
+    return Batch(items, is_single=events is None)
+
+
 def parse(entry: Entry) -> Iterator[Message | Refused]:
     """Read the stored body of a batch request."""
     for item in read(entry.body, entry.client).items:
@@ -158,6 +173,34 @@ def _counted(events: list[T]) -> list[T]:
     return events
 
 
+class _BothNames(BatchEventBody, kw_only=True):
+    """An event under the names of either API."""
+
+    messageId: str | None = None
+    browserId: str | None = None
+    pointOfSale: str | None = None
+    occurredAt: str | None = None
+    clientKey: str | None = None
+
+
+def _plainly_good(raw: bytes, client: ClientConfig) -> BatchEventBody | None:
+    if len(raw) > conf.settings().MAX_EVENT_BYTES or not text.is_plain(raw):
+        return None
+    try:
+        body = msgspec.json.decode(raw, type=_BothNames)
+        for name, field in _NAMES.items():
+            given = getattr(body, name)
+            if given is not None and getattr(body, field) is not None:
+                # Which of the two counts is for `read` to say.
+                return None
+            if given is not None:
+                setattr(body, field, given)
+        _check(sitecore.check(body), client)
+    except (common.Rejected, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return body
+
+
 def _item(index: int, raw: bytes, client: ClientConfig) -> Item:
     try:
         if len(raw) > conf.settings().MAX_EVENT_BYTES:
@@ -177,13 +220,22 @@ def _judge(given: Any, client: ClientConfig) -> tuple[dict[str, Any], BatchEvent
         raise common.Rejected("not_an_object", "An event is a JSON object.")
     payload: dict[str, Any] = given
     if not _NAMES.keys().isdisjoint(given):
-        payload = {_NAMES.get(str(name), str(name)): value for name, value in given.items()}
+        payload = {}
+        for name, value in given.items():
+            field = _NAMES.get(str(name), str(name))
+            # Of two names for one thing, the one that says something counts.
+            if payload.get(field) is None:
+                payload[field] = value
     body = sitecore.check(sitecore.converted(payload, BatchEventBody))
+    _check(body, client)
+    payload.pop("client_key", None)
+    return payload, body
+
+
+def _check(body: BatchEventBody, client: ClientConfig) -> None:
     _check_message_id(body.message_id)
     common.moment(body.occurred_at, "occurred_at")
     _check_addressee(body, client)
-    payload.pop("client_key", None)
-    return payload, body
 
 
 def _check_message_id(message_id: str | None) -> None:
