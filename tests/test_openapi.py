@@ -219,7 +219,7 @@ class Contract:
     """Checks answers against the schema, without tolerance for keys that it does not name."""
 
     #: Their keys are the caller's.
-    OPEN = ("EventBody", "BatchEventBody")
+    OPEN = ("EventBody", "BatchEventBody", "CallBody", "ExtensionBody")
 
     def __init__(self) -> None:
         self.schema = published()

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver
 
-from tracking.api import events, guests, sessions
+from tracking.api import events, extensions, guests, sessions
 from tracking.api.dialects import segment, sitecore
 from tracking.api.routes import nowhere
 
@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *events.urlpatterns,
     *sessions.urlpatterns,
     *guests.urlpatterns,
+    *extensions.urlpatterns,
     *nowhere(
         r"(?:(?:v1/)?events/)?v1\.2/(?:browser|events?)",
         r"v2/(?:events|sessions)",

@@ -194,6 +194,13 @@ GUEST = {
     )
 }
 
+EXTENSION = {
+    "extension": Example(
+        summary="Data of your own, in a group",
+        value={"name": "ext1", "key": "default", "loyaltyTier": "gold", "points": 1200},
+    )
+}
+
 COURSE = {
     "type": "track",
     "userId": "AiUGstSDIg",
