@@ -19,6 +19,8 @@ from tracking.types import ClientConfig, PointOfSaleConfig
 
 T = TypeVar("T")
 
+_LONGEST_KEY = 512
+
 #: What was asked for -> what was found, and until when that is believed.
 _kept: dict[Hashable, tuple[Any, float]] = {}
 
@@ -110,8 +112,8 @@ def _find_only() -> ClientConfig | None:
 
 
 def _live_key(client_key: str) -> Key | None:
-    if not client_key.isprintable():
-        # No key has such characters, and databases refuse some of them.
+    if not client_key.isprintable() or len(client_key) > _LONGEST_KEY:
+        # No key is like that, and databases refuse some of those characters.
         return None
     return (
         Key.objects.filter(kind=Key.Kind.PUBLIC, value=client_key, revoked_at__isnull=True)

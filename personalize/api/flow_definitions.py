@@ -6,7 +6,6 @@ from uuid import UUID
 
 import msgspec
 from django.http import HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from msgspec import Meta
 from rest_framework.request import Request
@@ -30,7 +29,7 @@ from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response, read_body, read_document
 from tracking.api.filters import apply
 from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
-from tracking.api.routes import door
+from tracking.api.routes import address, door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
 
@@ -294,9 +293,7 @@ def _content(content_type: str, content: str) -> Any:
 
 
 def _address(request: Request, flow: Flow) -> str:
-    match = request.resolver_match
-    namespace = f"{match.namespace}:" if match and match.namespace else ""
-    return reverse(f"{namespace}flow-definition", args=[flow.ref])
+    return address(request, "flow-definition", flow.ref)
 
 
 def _flow(request: Request, ref: str) -> Flow:

@@ -12,23 +12,21 @@ from uuid import UUID
 
 import msgspec
 from django.http import HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from msgspec import Meta
 from rest_framework.request import Request
 
 from tracking import conf, profiles
 from tracking.api import examples
-from tracking.api.authentication import client_of
 from tracking.api.base import (
     ApiError,
     ServerViewSet,
     json_response,
     read_body,
     read_document,
-    uuid_or_404,
 )
-from tracking.api.routes import door
+from tracking.api.guests import guest_of
+from tracking.api.routes import address, door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.models import Guest
 
@@ -139,10 +137,7 @@ class ExtensionViewSet(ServerViewSet):
 
 
 def _guest(request: Request, ref: str) -> Guest:
-    rows = Guest.objects.filter(client=client_of(request).id).select_related("root")
-    guest = rows.filter(ref=uuid_or_404(ref, "guest")).first()
-    if guest is None:
-        raise ApiError(404, "guest_unknown", "There is no guest with this ref.")
+    guest = guest_of(request, ref)
     return guest.root or guest
 
 
@@ -201,10 +196,7 @@ def _store(guest: Guest, name: str, pairs: dict[str, Any] | None) -> None:
 
 
 def _document(request: Request, guest: Guest, name: str) -> dict[str, Any]:
-    match = request.resolver_match
-    namespace = f"{match.namespace}:" if match and match.namespace else ""
-    address = reverse(f"{namespace}guest-extension", args=[guest.ref, name])
-    href = request.build_absolute_uri(address)
+    href = request.build_absolute_uri(address(request, "guest-extension", guest.ref, name))
     return {"name": name, "key": "default", "href": href, **(_pairs(guest, name) or {})}
 
 

@@ -5,7 +5,6 @@ from uuid import UUID
 
 import msgspec
 from django.http import HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from msgspec import Meta
 from rest_framework.request import Request
@@ -23,7 +22,7 @@ from tracking.api.base import (
 )
 from tracking.api.documents import GuestDocument, GuestList, Timeline
 from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
-from tracking.api.routes import door
+from tracking.api.routes import address, door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
 from tracking.models import Device, Guest, Identifier, Membership
@@ -169,7 +168,7 @@ class GuestViewSet(ServerViewSet):
 
     def retrieve(self, request: Request, ref: str) -> HttpResponse:
         """Read a guest. A retired ref answers too, and names the survivor."""
-        return json_response(_document(request, _guest(request, ref)))
+        return json_response(_document(request, guest_of(request, ref)))
 
     def update(self, request: Request, ref: str) -> HttpResponse:
         """Replace a guest's profile: what is not given is emptied."""
@@ -185,7 +184,7 @@ class GuestViewSet(ServerViewSet):
     def _change(
         self, request: Request, ref: str, body: GuestBody, traits: dict[str, Any]
     ) -> HttpResponse:
-        guest = _guest(request, ref)
+        guest = guest_of(request, ref)
         if guest.root_id is not None:
             raise ApiError(
                 400,
@@ -207,12 +206,12 @@ class GuestViewSet(ServerViewSet):
 
     def destroy(self, request: Request, ref: str) -> HttpResponse:
         """Delete a guest, everybody merged into it, and all that was recorded for them."""
-        retention.forget_guest(_guest(request, ref))
+        retention.forget_guest(guest_of(request, ref))
         return HttpResponse(status=204)
 
     def timeline(self, request: Request, ref: str) -> HttpResponse:
         """Read what a guest did and saw, newest first."""
-        guest = _guest(request, ref)
+        guest = guest_of(request, ref)
         _, limit = offset_window(request)
         lines = timeline.of_guest(guest, before=_before(request), limit=limit)
         more = len(lines) == limit
@@ -232,7 +231,8 @@ def _body(request: Request) -> GuestBody:
         raise ApiError(400, "guest_invalid", f"The guest is not valid: {error}.") from None
 
 
-def _guest(request: Request, ref: str) -> Guest:
+def guest_of(request: Request, ref: str) -> Guest:
+    """Return the client's guest of this ref, a retired one too. Raises ApiError."""
     rows = Guest.objects.filter(client=client_of(request).id).select_related("root")
     guest = rows.filter(ref=uuid_or_404(ref, "guest")).first()
     if guest is None:
@@ -264,9 +264,7 @@ def _identifiers(body: GuestBody) -> tuple[StatedIdentifier, ...]:
 
 
 def _href(request: Request, guest: Guest) -> str:
-    match = request.resolver_match
-    namespace = f"{match.namespace}:" if match and match.namespace else ""
-    return request.build_absolute_uri(reverse(f"{namespace}guest", args=[guest.ref]))
+    return request.build_absolute_uri(address(request, "guest", guest.ref))
 
 
 def _document(request: Request, guest: Guest) -> dict[str, Any]:

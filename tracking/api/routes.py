@@ -7,7 +7,7 @@ Called by the URL lists of both apps.
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from django.urls import URLPattern, path, re_path
+from django.urls import URLPattern, path, re_path, reverse
 from rest_framework.request import Request
 
 from tracking.api.base import ApiError, DoorViewSet
@@ -32,6 +32,13 @@ def _undocumented(view: Any) -> Callable[..., Any]:
     actions = {verb: action for verb, action in view.actions.items() if verb != "options"}
     twin: Callable[..., Any] = view.cls.as_view(actions, is_twin=True, **view.initkwargs)
     return twin
+
+
+def address(request: Request, name: str, *args: object) -> str:
+    """Return the path of a door, under the namespace in which the host has the one called."""
+    match = request.resolver_match
+    namespace = f"{match.namespace}:" if match and match.namespace else ""
+    return reverse(f"{namespace}{name}", args=args)
 
 
 def nowhere(*families: str) -> list[URLPattern]:

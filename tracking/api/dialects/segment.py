@@ -17,14 +17,13 @@ from typing import Any
 import msgspec
 from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import reverse
 from django.utils import timezone
 from rest_framework.request import Request
 
 from tracking import clients, conf, inbox, places
 from tracking.api import examples, semantic_events
 from tracking.api.base import ApiError, DoorViewSet, json_response, read_body
-from tracking.api.routes import door
+from tracking.api.routes import address, door
 from tracking.api.schema import Operation, Parameter, Refusals, documented
 from tracking.types import ClientConfig
 from tracking.wire import segment
@@ -247,7 +246,7 @@ class BrowserSdkViewSet(SegmentViewSet):
 
     def retrieve(self, request: Request, write_key: str) -> HttpResponse:
         """Tell a browser SDK where to send."""
-        client = _by_key(write_key)
+        client = clients.by_key(write_key)
         if client is None:
             raise ApiError(404, "write_key_unknown", _UNKNOWN_KEY)
         self.enter(request, client)
@@ -301,7 +300,7 @@ class ScriptViewSet(SegmentViewSet):
         return _script(conf.settings().SEGMENT_SDK_FOLDER, name)
 
     def _start(self, write_key: str, folder: str | None) -> HttpResponseBase:
-        if _by_key(write_key) is None:
+        if clients.by_key(write_key) is None:
             raise ApiError(404, "write_key_unknown", _UNKNOWN_KEY)
         return _script(folder, "standalone.js")
 
@@ -316,14 +315,10 @@ def _client(request: Request, write_key: str | None) -> ClientConfig:
         raise ApiError(
             400, "write_key_missing", "The write key is missing: as user of Basic, or writeKey."
         )
-    client = _by_key(key)
+    client = clients.by_key(key)
     if client is None:
         raise ApiError(401, "write_key_unknown", _UNKNOWN_KEY)
     return client
-
-
-def _by_key(key: str) -> ClientConfig | None:
-    return clients.by_key(key) if len(key) <= 512 else None
 
 
 def _header_key(request: Request) -> str:
@@ -358,9 +353,7 @@ def _headers(request: Request, envelope: segment.Envelope, call: str) -> dict[st
 
 def _root(request: Request) -> str:
     """Return the path under which the calls are, as the SDKs write it: before `/t`."""
-    namespace = request.resolver_match.namespace if request.resolver_match else ""
-    address = reverse(f"{namespace}:track-batch" if namespace else "track-batch")
-    return address.removesuffix("/batch")
+    return address(request, "track-batch").removesuffix("/batch")
 
 
 def _script(folder: str | None, name: str) -> HttpResponseBase:
