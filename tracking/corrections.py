@@ -14,9 +14,17 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from tracking import db, followers, merging, wire
+from tracking import followers, merging, wire
 from tracking.models import Event, Guest, Membership, Session
-from tracking.types import BROWSER, USER_ID, IdentifierKey, IdentifierRow, Recorded, Statement
+from tracking.types import (
+    BROWSER,
+    USER_ID,
+    IdentifierKey,
+    IdentifierRow,
+    Recorded,
+    Statement,
+    stamped,
+)
 from tracking.wire.common import IDENTITY_TYPE
 
 
@@ -113,7 +121,7 @@ def _root(guests: Mapping[int, Guest], guest_id: int | None) -> int | None:
 
 
 def _leave_group(event: Event) -> None:
-    stamp = merging.stamp(event.occurred_at, event.message_id)
+    stamp = stamped(event.occurred_at, event.message_id)
     Membership.objects.filter(guest=event.guest_id, stamp=stamp).delete()
 
 
@@ -170,12 +178,8 @@ def _move_events(moved: Sequence[Event], owners: Mapping[UUID, int]) -> None:
     for owner, events in by_owner.items():
         Event.objects.filter(ref__in=[event.ref for event in events]).update(guest=owner)
         times = [event.occurred_at for event in events]
-        seen = {"id": owner, "first_seen": min(times), "last_seen": max(times)}
-        table = Guest._meta.db_table
-        oldest = db.least(f'"{table}"."first_seen"', 'new."first_seen"')
-        newest = db.greatest(f'"{table}"."last_seen"', 'new."last_seen"')
-        sets = f'"first_seen" = {oldest}, "last_seen" = {newest}'
-        db.update_rows(Guest, [seen], key="id", sets=sets)
+        seen = {"first_seen": min(times), "last_seen": max(times), "has_runs": False}
+        merging.keep_seen([{"id": owner, **seen}])
         visits = {event.session_id for event in events if event.session_id}
         shared = Event.objects.filter(session__in=visits).exclude(guest=owner)
         alone = Session.objects.filter(pk__in=visits).exclude(pk__in=shared.values("session"))

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from tracking import conf, merging, retention, suppression
+from tracking import conf, retention, suppression
 from tracking.models import Device, Event, Group, Guest, Membership
+from tracking.types import stamped
 from tracking.wire.common import id_text
 
 FOLLOWER: Final = "tracking.effects"
@@ -185,7 +186,7 @@ TYPES: Final = frozenset(_EFFECTS)
 
 
 def _stamp(event: Event) -> list[Any]:
-    return merging.stamp(event.occurred_at, event.message_id)
+    return stamped(event.occurred_at, event.message_id)
 
 
 def _object(value: object) -> dict[str, Any]:

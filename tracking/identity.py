@@ -607,14 +607,4 @@ def _touch(items: Sequence[Identified]) -> None:
             row["first_seen"] = min(row["first_seen"], at)
             row["last_seen"] = max(row["last_seen"], at)
             row["has_runs"] = row["has_runs"] or item.message.flow_execution_ref is not None
-    table = Guest._meta.db_table
-    oldest = db.least(f'"{table}"."first_seen"', 'new."first_seen"')
-    newest = db.greatest(f'"{table}"."last_seen"', 'new."last_seen"')
-    runs = "OR" if db.is_postgres() else "|"
-    db.update_rows(
-        Guest,
-        [seen[guest_id] for guest_id in sorted(seen)],
-        key="id",
-        sets=f'"first_seen" = {oldest}, "last_seen" = {newest}, '
-        f'"has_runs" = "{table}"."has_runs" {runs} new."has_runs"',
-    )
+    merging.keep_seen([seen[guest_id] for guest_id in sorted(seen)])

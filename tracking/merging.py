@@ -27,6 +27,7 @@ from tracking.types import (
     Policy,
     Statement,
     birth_ref,
+    stamped,
 )
 
 #: The stamp of a guest type that was set by hand rather than earned by an identifier.
@@ -158,21 +159,16 @@ def apply_traits(items: Sequence[Identified], *, now: datetime) -> None:
 
 def take_back(guest: Guest, names: Iterable[str], *, at: datetime, by: str) -> set[str]:
     """Clear those of the traits that this very statement has set, and name them."""
-    taken = {name for name in names if guest.stamps.get(name) == stamp(at, by)}
+    taken = {name for name in names if guest.stamps.get(name) == stamped(at, by)}
     for name in taken:
         _clear_trait(guest, name)
         del guest.stamps[name]
     return taken
 
 
-def stamp(at: datetime, by: str) -> list[Any]:
-    """Return what orders statements about one trait: milliseconds, then the message's id."""
-    return [int(at.timestamp() * 1000), by]
-
-
 def state_traits(guest: Guest, values: Mapping[str, Any], *, at: datetime, by: str) -> None:
     """Set these traits on the guest, except those that a newer statement has set."""
-    new = stamp(at, by)
+    new = stamped(at, by)
     most = 2 * conf.settings().MAX_ATTRIBUTES
     for name, value in values.items():
         if guest.stamps.get(name, [0, ""]) <= new:
@@ -189,6 +185,21 @@ def save_profiles(guests: Iterable[Guest], *, now: datetime) -> None:
         guest.modified_at = now
     fields = [*TRAITS, "attributes", "stamps", "modified_at", "bucket_ref", "has_runs"]
     Guest.objects.bulk_update(sorted(guests, key=lambda g: g.pk), fields, batch_size=100)
+
+
+def keep_seen(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Widen when guests were seen: rows of id, first_seen, last_seen and has_runs, by id."""
+    table = Guest._meta.db_table
+    oldest = db.least(f'"{table}"."first_seen"', 'new."first_seen"')
+    newest = db.greatest(f'"{table}"."last_seen"', 'new."last_seen"')
+    runs = "OR" if db.is_postgres() else "|"
+    db.update_rows(
+        Guest,
+        rows,
+        key="id",
+        sets=f'"first_seen" = {oldest}, "last_seen" = {newest}, '
+        f'"has_runs" = "{table}"."has_runs" {runs} new."has_runs"',
+    )
 
 
 def attribute(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tracking import db, merging
 from tracking.models import Guest, Identifier
-from tracking.types import ClientConfig, StatedIdentifier
+from tracking.types import ClientConfig, StatedIdentifier, stamped
 
 
 class IdentifierTaken(ValueError):
@@ -74,7 +74,7 @@ def _write(
     if guest_type:
         guest.type = guest_type
         if guest_type == Guest.Type.CUSTOMER:
-            guest.stamps[merging.TYPE_STAMP] = [int(now.timestamp() * 1000), by]
+            guest.stamps[merging.TYPE_STAMP] = stamped(now, by)
         else:
             guest.stamps.pop(merging.TYPE_STAMP, None)
     guest.modified_at = now

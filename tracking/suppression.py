@@ -11,7 +11,7 @@ from datetime import datetime
 from django.utils.crypto import salted_hmac
 
 from tracking.models import Suppression
-from tracking.types import BROWSER, USER_ID, IdentifierKey, Message
+from tracking.types import BROWSER, USER_ID, IdentifierKey, Message, stamped
 
 #: Events that change who is suppressed: they are always let in.
 BLOCKS, UNBLOCKS, DELETES = "User Suppressed", "User Unsuppressed", "User Deleted"
@@ -40,7 +40,7 @@ def allowed(messages: Sequence[Message]) -> list[Message]:
 def block(client_id: int, user_id: str, *, blocked: bool, at: datetime, by: str) -> None:
     """Record nothing of this user from now on, or something again; the newest word counts."""
     row = _row(client_id, user_id)
-    stamp = [int(at.timestamp() * 1000), by]
+    stamp = stamped(at, by)
     if row.stamp <= stamp:
         row.is_blocked, row.stamp = blocked, stamp
         row.save(update_fields=["is_blocked", "stamp"])

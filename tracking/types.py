@@ -294,6 +294,11 @@ class Recorded:
     events: Sequence[tuple[UUID, str]]
 
 
+def stamped(at: datetime, by: str) -> list[Any]:
+    """Return what orders statements about one thing: milliseconds, then the message's id."""
+    return [int(at.timestamp() * 1000), by]
+
+
 def birth_ref(*, client_ref: UUID, key: IdentifierKey) -> UUID:
     """Name the guest that an identifier brings into the world: the same for every worker."""
     return uuid.uuid5(_BIRTH, f"{client_ref}\n{key.provider}\n{key.value}")
