@@ -116,6 +116,19 @@ class IdentifierKey:
     value: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ItemKey:
+    """
+    What names an item: its type and its id, within one client.
+
+    The same id under two types is two items. Families without types mean the
+    client's own; ids are kept as text, as they were sent.
+    """
+
+    type: int
+    id: str
+
+
 class Policy(StrEnum):
     """By whose rules a statement about who is who is read. Each is kept with the statement."""
 
