@@ -11,7 +11,7 @@ class PersonalizeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from personalize import checks, projections  # noqa: F401
+        from personalize import checks, privacy, projections  # noqa: F401
         from tracking import followers
 
         followers.register(projections.FOLLOWER, projections.follow_up, types=projections.TYPES)

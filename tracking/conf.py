@@ -66,6 +66,10 @@ class Settings:
     # Part of a place (city, region, country) -> the request header in which a proxy of yours
     # tells it. Name none that a visitor could send past the proxy.
     GEO_HEADERS: Mapping[str, str] = field(default_factory=dict)
+    # Secret of the hashes by which people are known again who are not kept in clear: those who
+    # were erased, and Ibexa's users. None takes SECRET_KEY; whoever may change that sets this one
+    # for good, for under another key nobody is known again.
+    HASH_KEY: str | None = None
     # The client that the site's own pages belong to; None takes the only one there is.
     SITE_CLIENT_KEY: str | None = None
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from tracking import conf, retention, suppression
+from tracking import conf, privacy, suppression
 from tracking.models import Device, Event, Group, Guest, Membership
-from tracking.types import stamped
+from tracking.types import USER_ID, IdentifierKey, stamped
 from tracking.wire.common import id_text
 
 FOLLOWER: Final = "tracking.effects"
@@ -28,14 +28,14 @@ def follow_up(event_refs: Sequence[UUID]) -> None:
             continue
         _EFFECTS[event.type](event)
         if event.type in (suppression.DELETES, suppression.BLOCKS) and event.guest is not None:
-            gone |= _forget(event.guest)
+            gone |= _forget(event, event.guest)
 
 
-def _forget(guest: Guest) -> set[int]:
-    members = Guest.objects.speaking_through(guest.root_id or guest.pk)
-    ids = set(members.values_list("pk", flat=True))
-    retention.forget_guest(guest)
-    return ids
+def _forget(event: Event, guest: Guest) -> set[int]:
+    subject = privacy.subject_of(guest)
+    # The walk drops what waits: to read all of it for each call would take its time.
+    privacy.erase(subject, until=event.occurred_at, leaves_inbox=True)
+    return set(subject.guest_ids)
 
 
 # --- groups ----------------------------------------------------------------------------
@@ -152,7 +152,8 @@ def _device(event: Event, *, is_deleted: bool) -> None:
 
 
 def _user_deleted(event: Event) -> None:
-    suppression.forget(event.client_id, _user(event), until=event.occurred_at)
+    user = IdentifierKey(USER_ID, _user(event))
+    suppression.forget(event.client_id, [user], until=event.occurred_at)
 
 
 def _user_suppressed(event: Event) -> None:

@@ -56,14 +56,15 @@ def lock(messages: Sequence[Message], *, now: datetime) -> tuple[Locked, list[Re
     connected sets first, then the browsers' rows by id. Messages of a browser
     nobody knows are refused.
     """
-    messages = suppression.allowed([_ruled(message) for message in messages])
-    messages = _without_repeats(messages)
+    messages = _without_repeats([_ruled(message) for message in messages])
     spoken = _locked_closure(_stated(messages))
     messages = _without_oversized(messages, spoken)
     known = _read(_speakers(messages) | _persons(messages) | spoken.names)
     # A late event of a browser that changed hands meanwhile: its set must be resolved too.
     looking_back = _locked_closure(_looking_back(messages, known))
     known |= _read(looking_back.names - set(known))
+    # Under the locks: whoever is being erased meanwhile is gone from here on.
+    messages = suppression.allowed(messages)
     known |= _born(messages, known, now=now)
     welcome, refused = _welcome(messages, known)
     statements = _by_client(spoken.links | looking_back.links)

@@ -6,18 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.utils import timezone
 
-from tracking import conf, db, suppression
-from tracking.models import (
-    Event,
-    Guest,
-    Identifier,
-    IdentityLink,
-    QuarantinedMessage,
-    Session,
-)
-from tracking.types import BROWSER
+from tracking import conf
+from tracking.models import Event, Guest, QuarantinedMessage, Session
 
 _AT_ONCE = 1000
 
@@ -55,29 +46,6 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
         events=_in_steps(Event.objects.filter(occurred_at__lt=before), progress),
         sessions=_in_steps(old_sessions, progress),
         visitors=_in_steps(visitors, progress),
-    )
-
-
-def forget_guest(guest: Guest) -> None:
-    """Delete a guest and everybody merged into it, with all that was recorded for them."""
-    with db.write():
-        members = list(Guest.objects.speaking_through(guest.root_id or guest.pk))
-        named = Identifier.objects.filter(client=guest.client_id, guest__in=members)
-        browsers = named.filter(provider=BROWSER).values_list("value", flat=True)
-        suppression.forget_browsers(guest.client_id, browsers, now=timezone.now())
-        # What was said about them goes too, or it would bring them back when said again.
-        for identifier in named:
-            _links_of(identifier).delete()
-        named.delete()
-        Guest.objects.filter(pk__in=[member.pk for member in members]).delete()
-
-
-def _links_of(identifier: Identifier) -> models.QuerySet[IdentityLink]:
-    provider, value = identifier.provider, identifier.value
-    return IdentityLink.objects.filter(
-        models.Q(left_provider=provider, left_value=value)
-        | models.Q(right_provider=provider, right_value=value),
-        client=identifier.client_id,
     )
 
 

@@ -21,7 +21,7 @@ class Execution(models.Model):
     revision = models.PositiveIntegerField(_("revision"), default=0)
     guest = models.ForeignKey(Guest, on_delete=models.CASCADE, related_name="+")
     session = models.ForeignKey(
-        Session, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+        Session, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     occurred_at = models.DateTimeField(_("occurred at"))
     duration_ms = models.PositiveIntegerField(_("duration (ms)"))

@@ -1,8 +1,14 @@
-"""Guests in the admin: who they are and what they did. Undoing a merge is all that can be done."""
+"""
+Guests in the admin: who they are and what they did.
+
+What can be done, each with a permission of its own: undo a merge, export all
+that is kept of a person, and erase it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -10,19 +16,30 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from tracking import merging
+from tracking import merging, privacy
 from tracking.admin import guest_page, payloads
 from tracking.admin.big_tables import CappedPaginator
 from tracking.admin.scoping import ClientFilter, ReadOnlyAdmin
 from tracking.models import Guest, Identifier, MergeRecord
+
+# More at once would be done by mistake, and not within a request's time.
+_MOST_ERASED = 100
 
 
 @admin.register(Guest)
@@ -41,6 +58,8 @@ class GuestAdmin(ReadOnlyAdmin[Guest]):
     change_list_template = "tracking/admin/change_list.html"
     change_form_template = "tracking/admin/guest.html"
 
+    actions = ("erase_selected",)
+
     class Media:
         css = {"all": ["tracking/admin.css"]}
 
@@ -55,6 +74,14 @@ class GuestAdmin(ReadOnlyAdmin[Guest]):
     def has_undo_permission(self, request: HttpRequest) -> bool:
         user: Any = request.user
         return bool(user.has_perm("tracking.unmerge_guest"))
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        user: Any = request.user
+        return bool(user.has_perm("tracking.export_guest"))
+
+    def has_erase_permission(self, request: HttpRequest) -> bool:
+        user: Any = request.user
+        return bool(user.has_perm("tracking.erase_guest"))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Guest]:
         return super().get_queryset(request).select_related("client", "root")
@@ -81,7 +108,75 @@ class GuestAdmin(ReadOnlyAdmin[Guest]):
             self.admin_site.admin_view(require_POST(self.undo_view)),
             name="tracking_guest_undo_merge",
         )
-        return [undo, *super().get_urls()]
+        export = path(
+            "<path:object_id>/export/",
+            self.admin_site.admin_view(self.export_view),
+            name="tracking_guest_export",
+        )
+        erase = path(
+            "erase/", self.admin_site.admin_view(self.erase_view), name="tracking_guest_erase"
+        )
+        return [undo, export, erase, *super().get_urls()]
+
+    def export_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Download all that is kept of the person, as JSON."""
+        guest = self.get_object(request, unquote(object_id))
+        if guest is None:
+            raise Http404
+        if not (self.has_view_permission(request, guest) and self.has_export_permission(request)):
+            raise PermissionDenied
+        self.log_change(request, guest, "Exported all that is kept.")
+        response = StreamingHttpResponse(
+            privacy.export(privacy.subject_of(guest)), content_type="application/json"
+        )
+        response["Content-Disposition"] = f'attachment; filename="guest-{guest.ref}.json"'
+        response["X-Content-Type-Options"] = "nosniff"
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @admin.action(description=_("Erase the selected guests for good"), permissions=["erase"])
+    def erase_selected(self, request: HttpRequest, queryset: QuerySet[Guest]) -> HttpResponse:
+        """Ask first: the page of the question does it."""
+        pks = queryset.values_list("pk", flat=True)[:_MOST_ERASED]
+        return HttpResponseRedirect(f"{self._erase_url()}?{urlencode({'id': list(pks)}, True)}")
+
+    def erase_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask whether these people are to be erased, and do it."""
+        if not (self.has_view_permission(request) and self.has_erase_permission(request)):
+            raise PermissionDenied
+        given = (request.POST if request.method == "POST" else request.GET).getlist("id")
+        pks = [int(pk) for pk in given[:_MOST_ERASED] if pk.isdecimal() and len(pk) < 19]
+        guests = list(self.get_queryset(request).filter(pk__in=pks))
+        if not guests:
+            raise Http404
+        if request.method == "POST":
+            return self._erase(request, guests)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Erase for good?"),
+            "opts": self.opts,
+            "guests": guests,
+            "media": self.media,
+        }
+        return TemplateResponse(request, "tracking/admin/erase_guests.html", context)
+
+    def _erase(self, request: HttpRequest, guests: list[Guest]) -> HttpResponse:
+        for guest in guests:
+            subject = privacy.subject_of(guest)
+            # Logged first: the erasing takes the name out of what the log says of it.
+            self.log_deletions(request, self.get_queryset(request).filter(pk=guest.pk))
+            privacy.erase(subject, until=timezone.now())
+        text = ngettext(
+            "%(count)d guest was erased, with all that was kept.",
+            "%(count)d guests were erased, with all that was kept.",
+            len(guests),
+        )
+        messages.success(request, text % {"count": len(guests)})
+        name = "admin:tracking_guest_changelist"
+        return HttpResponseRedirect(reverse(name, current_app=self.admin_site.name))
+
+    def _erase_url(self) -> str:
+        return reverse("admin:tracking_guest_erase", current_app=self.admin_site.name)
 
     def undo_view(self, request: HttpRequest, object_id: str, merge_id: int) -> HttpResponse:
         """Take one merge of the guest back."""
@@ -114,7 +209,11 @@ class GuestAdmin(ReadOnlyAdmin[Guest]):
         context |= guest_page.context_of(
             guest, before=_ref(request.GET.get("before")), site_name=self.admin_site.name
         )
-        context["can_undo"] = self.has_undo_permission(request)
+        context |= {
+            "can_undo": self.has_undo_permission(request),
+            "can_export": self.has_export_permission(request),
+            "can_erase": self.has_erase_permission(request),
+        }
         return super().render_change_form(request, context, *args, **kwargs)
 
 

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 from msgspec import Meta
 from rest_framework.request import Request
 
-from tracking import conf, profiles, retention, timeline
+from tracking import conf, privacy, profiles, timeline
 from tracking.api import examples, filters
 from tracking.api.authentication import client_of
 from tracking.api.base import (
@@ -118,6 +118,13 @@ class GuestBody(msgspec.Struct, kw_only=True):
         description="The person goes with all that was recorded: whoever was merged into the "
         "guest, and whoever it was merged into.",
     ),
+    export=Operation(
+        id="exportGuest",
+        answer=dict[str, list[dict[str, Any]]],
+        errors=(404,),
+        description="Of the person: whoever was merged into the guest, and whoever it was merged "
+        "into. Also what is not walked yet, and what was set aside.",
+    ),
     timeline=Operation(
         id="readTimeline",
         answer=Timeline,
@@ -206,8 +213,14 @@ class GuestViewSet(ServerViewSet):
 
     def destroy(self, request: Request, ref: str) -> HttpResponse:
         """Delete a guest, everybody merged into it, and all that was recorded for them."""
-        retention.forget_guest(guest_of(request, ref))
+        subject = privacy.subject_of(guest_of(request, ref))
+        privacy.erase(subject, until=timezone.now())
         return HttpResponse(status=204)
+
+    def export(self, request: Request, ref: str) -> StreamingHttpResponse:
+        """Read all that is kept of a guest: an object of lists, one for each table."""
+        subject = privacy.subject_of(guest_of(request, ref))
+        return StreamingHttpResponse(privacy.export(subject), content_type="application/json")
 
     def timeline(self, request: Request, ref: str) -> HttpResponse:
         """Read what a guest did and saw, newest first."""
@@ -350,6 +363,11 @@ _one = GuestViewSet.as_view(
 urlpatterns = [
     *door("v2.1/guests", _collection, name="guests"),
     *door("v2.1/guests/<str:ref>", _one, name="guest"),
+    *door(
+        "v2.1/guests/<str:ref>/export",
+        GuestViewSet.as_view({"get": "export"}),
+        name="guest-export",
+    ),
     *door(
         "v2.1/guests/<str:ref>/timeline",
         GuestViewSet.as_view({"get": "timeline"}),

@@ -49,11 +49,12 @@ class Event(models.Model):
         db_constraint=False,
     )
     session = models.ForeignKey(
-        Session, on_delete=models.CASCADE, null=True, blank=True, related_name="+", db_index=False
+        Session, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
     browser = models.ForeignKey(
         Identifier,
-        on_delete=models.CASCADE,
+        # No index leads from a browser to its events: whoever deletes one finds them by its visits.
+        on_delete=models.DO_NOTHING,
         null=True,
         blank=True,
         related_name="+",

@@ -88,7 +88,11 @@ class Guest(models.Model):
     class Meta:
         verbose_name = _("guest")
         verbose_name_plural = _("guests")
-        permissions = [("unmerge_guest", _("Can undo a merge of guests"))]
+        permissions = [
+            ("unmerge_guest", _("Can undo a merge of guests")),
+            ("export_guest", _("Can export all that is kept of a guest")),
+            ("erase_guest", _("Can erase a guest for good")),
+        ]
         indexes = [
             # None on last_seen: it changes with every walk, and an index on it would make each
             # of these updates write to all indexes of the table.
@@ -122,7 +126,7 @@ class Identifier(models.Model):
     value = models.CharField(_("value"), max_length=320)
     guest = models.ForeignKey(Guest, on_delete=models.CASCADE, related_name="identifiers")
     birth_guest = models.ForeignKey(
-        Guest, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+        Guest, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     moved_at = models.DateTimeField(

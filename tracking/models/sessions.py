@@ -26,7 +26,7 @@ class Session(models.Model):
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
     guest = models.ForeignKey(Guest, on_delete=models.CASCADE, related_name="sessions")
     browser = models.ForeignKey(
-        Identifier, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+        Identifier, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     channel = models.CharField(_("channel"), max_length=20)
     point_of_sale = models.ForeignKey(
