@@ -6,14 +6,16 @@ Both apps are mounted at the root, because the clients they answer fix their own
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns = [
-    path("admin/", admin.site.urls),
+urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+
+if settings.HAS_OPENAPI and settings.HAS_OPENAPI_SIDECAR:
+    # Before the Ibexa tracker's addresses, which begin alike.
+    urlpatterns.append(path("api/", include("tracking.openapi")))
+
+urlpatterns += [
     path("", include("tracking.urls")),
     path("", include("personalize.urls")),
     path("", include("project.shop_urls")),
 ]
-
-if settings.HAS_OPENAPI and settings.HAS_OPENAPI_SIDECAR:
-    urlpatterns.append(path("api/", include("tracking.openapi")))

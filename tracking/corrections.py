@@ -12,20 +12,43 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import models
 from django.db.models import Q
 
 from tracking import followers, merging, wire
 from tracking.models import Event, Guest, Membership, Session
 from tracking.types import (
     BROWSER,
+    IBEXA,
     USER_ID,
     IdentifierKey,
     IdentifierRow,
+    Policy,
     Recorded,
     Statement,
     stamped,
 )
 from tracking.wire.common import IDENTITY_TYPE
+
+
+def done_since(
+    said: Iterable[Statement], known: Mapping[IdentifierKey, IdentifierRow]
+) -> list[tuple[IdentifierKey, datetime]]:
+    """Return what ids did after a login that is only told now: (id, when), of what is recorded."""
+    since: list[tuple[IdentifierKey, datetime]] = []
+    for statement in said:
+        if statement.policy is not Policy.LOGIN:
+            continue
+        row = known.get(statement.stated[1].key)
+        if row is not None:
+            later = _by(row).filter(occurred_at__gt=statement.at)
+            since += [(row.key, at) for at in later.values_list("occurred_at", flat=True)]
+    return since
+
+
+def _by(row: IdentifierRow) -> models.QuerySet[Event]:
+    """Return the events that an identifier spoke: by its visits, which an index finds."""
+    return Event.objects.filter(session__browser=row.id)
 
 
 def give_back(
@@ -76,10 +99,16 @@ def _owners(
     answer = settled.answer
     owners: dict[UUID, int] = {}
     for key, row in known.items():
-        if key not in answer.owner or settled.guest_ids[answer.owner[key]] == row.guest_id:
+        owner = settled.guest_ids.get(answer.owner[key]) if key in answer.owner else None
+        if key.provider == IBEXA and key in answer.moves:
+            first = merging.born(row) or row.guest_id
+            owners |= {
+                ref: settled.guest_ids[answer.owner_at(key, at, first)]
+                for ref, at in _by(row).values_list("ref", "occurred_at")
+            }
+        if owner is None or owner == row.guest_id:
             continue
         if key.provider == USER_ID:
-            owner = settled.guest_ids[answer.owner[key]]
             owners |= dict.fromkeys(_naming(key.value, row.guest_id), owner)
         elif key.provider == BROWSER:
             born = row.birth_guest_id or answer.owner[key]

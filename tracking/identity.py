@@ -15,11 +15,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tracking import clients, conf, corrections, db, identity_policy, merging, suppression
+from tracking import (
+    clients,
+    conf,
+    corrections,
+    db,
+    identity_policy,
+    keyed,
+    merging,
+    suppression,
+)
 from tracking.models import Guest, Identifier, IdentityLink
 from tracking.types import (
     BOT,
     BROWSER,
+    IBEXA,
+    SPEAKERLESS,
     UNNAMED,
     ClientConfig,
     Fresh,
@@ -57,6 +68,7 @@ def lock(messages: Sequence[Message], *, now: datetime) -> tuple[Locked, list[Re
     nobody knows are refused.
     """
     messages = _without_repeats([_ruled(message) for message in messages])
+    messages = [_joined(message) for message in messages]
     spoken = _locked_closure(_stated(messages))
     messages = _without_oversized(messages, spoken)
     known = _read(_speakers(messages) | _persons(messages) | spoken.names)
@@ -141,6 +153,7 @@ def _stated(messages: Iterable[Message]) -> _Names:
     for message in messages:
         for item in message.identifiers:
             names.add((message.client_id, item.key))
+        names |= {(message.client_id, hashed) for _, hashed in message.joins}
         if message.identifiers and message.speaker:
             names.add((message.client_id, message.speaker))
     return names
@@ -162,8 +175,14 @@ def _looking_back(messages: Iterable[Message], known: _Known) -> _Names:
     names: _Names = set()
     for message in messages:
         row = _spoken_by(message, known)
-        if row is not None and row.moved_at and message.occurred_at < row.moved_at:
-            names.add((row.client_id, row.key))
+        moved_at = row.moved_at if row else None
+        if message.speaker and message.speaker.provider == IBEXA:
+            # It is somebody new after each login, of which may be told before the id is seen.
+            asks = row is None or moved_at is not None
+        else:
+            asks = moved_at is not None and message.occurred_at < moved_at
+        if asks and message.speaker:
+            names.add((message.client_id, message.speaker))
     return names
 
 
@@ -174,6 +193,18 @@ def _ruled(message: Message) -> Message:
     client = clients.by_id(message.client_id)
     ranked = identity_policy.in_rule_order(message.identifiers, client.rules if client else ())
     return message if ranked == message.identifiers else replace(message, identifiers=ranked)
+
+
+def _joined(message: Message) -> Message:
+    """Add what the client's Ibexa tracker calls the persons that the message names."""
+    client = clients.by_id(message.client_id) if message.identifiers else None
+    if client is None or not client.hashed_provider:
+        return message
+    named = [
+        item.key for item in message.identifiers if item.key.provider == client.hashed_provider
+    ]
+    joins = tuple((key, IdentifierKey(IBEXA, keyed.user(client.ref, key.value))) for key in named)
+    return replace(message, joins=joins)
 
 
 def _without_repeats(messages: Sequence[Message]) -> list[Message]:
@@ -281,7 +312,9 @@ def _without_oversized(messages: Sequence[Message], closure: _Closure) -> list[M
         if names and sets.is_too_large(names[0]):
             limit = conf.settings().MAX_LINKED_IDENTIFIERS
             warning = f"The guest has more than {limit} linked identifiers; nothing was joined."
-            message = replace(message, identifiers=(), warnings=(*message.warnings, warning))
+            message = replace(
+                message, identifiers=(), joins=(), warnings=(*message.warnings, warning)
+            )
         kept.append(message)
     return kept
 
@@ -476,20 +509,20 @@ def _speaking_clients(fresh: Fresh) -> list[int]:
 
 
 def _by_client(links: Mapping[int, IdentityLink]) -> dict[int, list[Statement]]:
-    by_event: dict[UUID, list[IdentityLink]] = defaultdict(list)
+    by_event: dict[tuple[UUID, str], list[IdentityLink]] = defaultdict(list)
     for link in links.values():
-        by_event[link.event_ref].append(link)
+        by_event[link.event_ref, link.policy].append(link)
     statements: dict[int, list[Statement]] = defaultdict(list)
-    for event_ref, rows in by_event.items():
+    for (event_ref, said_by), rows in by_event.items():
         rows.sort(key=lambda link: link.position)
         first = rows[0]
-        policy = Policy(first.policy)
+        policy = Policy(said_by)
         left = IdentifierKey(first.left_provider, first.left_value)
         stated = tuple(
             StatedIdentifier(IdentifierKey(link.right_provider, link.right_value), link.expires_at)
             for link in rows
         )
-        if policy is Policy.ALIAS:
+        if policy in SPEAKERLESS:
             stated = (StatedIdentifier(left), *stated)
         statements[first.client_id].append(
             Statement(
@@ -509,8 +542,8 @@ def _resolve(
 ) -> tuple[dict[UUID, int], dict[UUID, str]]:
     """Resolve one client's part of the batch: its messages' guest rows, and what was refused."""
     speaking = [m for m in fresh.messages if m.client_id == client.id and m.identifiers]
-    said = [_statement(message) for message in speaking]
-    merging.store_links(speaking, said)
+    said = [statement for message in speaking for statement in _statements(message)]
+    merging.store_links(client.id, said)
     statements = [*fresh.locked.statements.get(client.id, ()), *said]
     names = {
         (client.id, key)
@@ -519,9 +552,15 @@ def _resolve(
         if key is not None
     }
     known = {key: row for (_, key), row in _read(names).items()}
-    resolution = merging.settle(client, statements, known, now=now)
+    since = corrections.done_since(said, known)
+    spoken = [
+        (message.speaker, message.occurred_at)
+        for message in fresh.messages
+        if message.client_id == client.id and message.speaker
+    ]
+    resolution = merging.settle(client, statements, known, spoken=[*spoken, *since], now=now)
     earlier = fresh.locked.statements.get(client.id, ())
-    if _is_late(said, earlier):
+    if since or _is_late(said, earlier):
         corrections.give_back(earlier, known, resolution, now=now)
     owners = {
         message.ref: resolution.guest_ids[resolution.answer.by_event[message.ref]]
@@ -549,8 +588,9 @@ def _warned(message: Message, refused: str | None) -> Message:
     return replace(message, warnings=(*message.warnings, warning))
 
 
-def _statement(message: Message) -> Statement:
-    return Statement(
+def _statements(message: Message) -> list[Statement]:
+    """Return what a message says of its own, and which of its identifiers are one."""
+    own = Statement(
         event_ref=message.ref,
         message_id=message.message_id,
         at=message.occurred_at,
@@ -558,6 +598,16 @@ def _statement(message: Message) -> Statement:
         stated=message.identifiers,
         policy=message.policy,
     )
+    joins = [
+        replace(
+            own,
+            speaker=None,
+            stated=(StatedIdentifier(clear), StatedIdentifier(hashed)),
+            policy=Policy.JOIN,
+        )
+        for clear, hashed in message.joins
+    ]
+    return [own, *joins]
 
 
 def _owner_then(
@@ -565,9 +615,10 @@ def _owner_then(
 ) -> int | None:
     """Return whose the message's browser was when it happened, where the sets resolved here say."""
     row = known.get(message.speaker) if message.speaker and not message.person else None
-    if row is None or row.birth_guest_id is None:
+    born = merging.born(row) if row else None
+    if row is None or born is None:
         return None
-    owner = settled.answer.owner_at(row.key, message.occurred_at, row.birth_guest_id)
+    owner = settled.answer.owner_at(row.key, message.occurred_at, born)
     return settled.guest_ids[owner]
 
 

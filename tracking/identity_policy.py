@@ -6,10 +6,10 @@ identifiers and stores the difference, so the answer never depends on the
 order in which the statements arrived.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from tracking.types import USER_ID, IdentifierKey, Policy, StatedIdentifier, Statement
@@ -41,7 +41,8 @@ class Resolution(Generic[G]):
 
     `owner` is whose each identifier is now, before merges; `root` who speaks
     for a merged guest; `moves` when an identifier changed hands and to whom;
-    `refused` why an event did not join what it named.
+    `refused` why an event did not join what it named; `latent` are guests who
+    have done nothing yet, as far as the statements tell.
     """
 
     owner: dict[IdentifierKey, G | Newcomer]
@@ -53,6 +54,7 @@ class Resolution(Generic[G]):
     expiries: dict[IdentifierKey, datetime | None] = field(default_factory=dict)
     refused: dict[UUID, str] = field(default_factory=dict)
     providers: dict[G | Newcomer, set[str]] = field(default_factory=dict)
+    latent: set[Newcomer] = field(default_factory=set)
 
     def find(self, guest: G | Newcomer) -> G | Newcomer:
         """Return who speaks for this guest."""
@@ -93,7 +95,9 @@ def resolve(
     it was, and the event alone is the other customer's. Under an alias the
     earlier id joins the user that is kept, be it a visitor's device, an id
     nobody knows yet, or both; two known users stay apart, and so does a known
-    user's device.
+    user's device. At a login, what the earlier id did since its last one
+    joins the user, unless it is a known user's itself; then it is somebody
+    new. A join makes the two guests of one id one, whoever they are.
 
     Identifiers nobody has yet then belong to the guest that was decided on.
     One past its expiry counts as nobody's. `births` are the guests that
@@ -105,12 +109,15 @@ def resolve(
         if key.provider in rules or key.provider == USER_ID:
             answer.customers.add(guest)
             answer.providers.setdefault(guest, set()).add(key.provider)
-    for statement in sorted(statements, key=lambda s: (s.at, s.message_id, s.event_ref)):
-        if statement.policy is Policy.ALIAS:
-            _fold(answer, statement)
-        else:
-            _apply(answer, statement)
+    for statement in sorted(statements, key=_in_time):
+        _READERS[statement.policy](answer, statement)
     return answer
+
+
+def _in_time(statement: Statement) -> tuple[datetime, str, UUID, bool]:
+    # What an event says of its own comes before what follows from it.
+    is_join = statement.policy is Policy.JOIN
+    return (statement.at, statement.message_id, statement.event_ref, is_join)
 
 
 def in_rule_order(
@@ -199,6 +206,49 @@ def _fold(answer: Resolution[G], statement: Statement) -> None:
         _merge(answer, statement, owner, target)
 
 
+def _log_in(answer: Resolution[G], statement: Statement) -> None:
+    """Read a login: the first identifier is the user, the other the id of until now."""
+    user, source = (item.key for item in statement.stated)
+    target = _take(answer, user)
+    answer.by_event[statement.event_ref] = target
+    if source not in answer.owner or answer.find(answer.owner[source]) == target:
+        return
+    person = answer.find(answer.owner[source])
+    if person in answer.customers:
+        answer.refused[statement.event_ref] = "The earlier id is another known user's."
+        return
+    _merge(answer, statement, person, target)
+    # Named by the login that it begins with, so that it is the same in every walk.
+    nobody_yet = Newcomer(IdentifierKey(source.provider, f"{source.value}\n{statement.message_id}"))
+    answer.latent.add(nobody_yet)
+    answer.owner[source] = nobody_yet
+    answer.moves.setdefault(source, []).append((statement.at, nobody_yet))
+
+
+def _join(answer: Resolution[G], statement: Statement) -> None:
+    """Read a join: the first identifier in clear, the other its hash."""
+    clear, hashed = (item.key for item in statement.stated)
+    before = _holder(answer, hashed)
+    if clear not in answer.owner and before is not None:
+        _own(answer, clear, before)
+    target = _take(answer, clear)
+    answer.by_event.setdefault(statement.event_ref, target)
+    if before is None:
+        _own(answer, hashed, target)
+    elif before != target:
+        _merge(answer, statement, before, target)
+
+
+def _take(answer: Resolution[G], key: IdentifierKey) -> G | Newcomer:
+    """Return the customer that this identifier names, who may begin with it."""
+    target = _holder(answer, key)
+    if target is None:
+        target = Newcomer(key)
+        _own(answer, key, target)
+    answer.customers.add(target)
+    return target
+
+
 def _holder(answer: Resolution[G], key: IdentifierKey) -> G | Newcomer | None:
     return answer.find(answer.owner[key]) if key in answer.owner else None
 
@@ -224,3 +274,12 @@ def _move(answer: Resolution[G], statement: Statement, target: G | Newcomer) -> 
 def _is_owned(answer: Resolution[G], key: IdentifierKey, at: datetime) -> bool:
     expiry = answer.expiries.get(key)
     return key in answer.owner and (expiry is None or expiry > at)
+
+
+_READERS: Final[Mapping[Policy, Callable[[Resolution[Any], Statement], None]]] = {
+    Policy.SITECORE: _apply,
+    Policy.SEGMENT: _apply,
+    Policy.ALIAS: _fold,
+    Policy.LOGIN: _log_in,
+    Policy.JOIN: _join,
+}

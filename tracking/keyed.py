@@ -8,6 +8,7 @@ those who were erased, and the users of families that promise to keep no ids.
 import hashlib
 import hmac
 from functools import lru_cache
+from uuid import UUID
 
 from django.conf import settings as django_settings
 
@@ -21,6 +22,11 @@ def digest(purpose: str, *parts: object) -> str:
     The key is HASH_KEY, else the host's SECRET_KEY: it is in no database.
     """
     return _digest(_secrets()[0], purpose, parts)
+
+
+def user(client_ref: UUID, user_id: str) -> str:
+    """Return the name of an Ibexa user: each client's is another, so that they cannot be linked."""
+    return digest("tracking.ibexa_user", client_ref, user_id)
 
 
 def digests(purpose: str, *parts: object) -> list[str]:

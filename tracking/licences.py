@@ -26,6 +26,12 @@ def store(client: Client, licence: str) -> None:
     Key.objects.create(client=client, kind=Key.Kind.LICENCE, value=value, prefix=licence[:4])
 
 
+def of(client_id: int) -> list[str]:
+    """Return the live licence keys of the client of this row id. Raises Unavailable."""
+    client = Client.objects.filter(pk=client_id).first()
+    return read(client) if client else []
+
+
 def read(client: Client) -> list[str]:
     """Return the client's live licence keys, newest first. Raises Unavailable."""
     rows = client.keys.filter(kind=Key.Kind.LICENCE, revoked_at__isnull=True).order_by("-pk")

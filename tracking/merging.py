@@ -5,6 +5,7 @@ A merge moves no row: the retired guest points at the survivor, which takes
 over the newer traits. What it had before is kept, so a merge can be undone.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,13 +19,13 @@ from tracking.identity_policy import Merge, Newcomer, Resolution
 from tracking.models import Guest, Identifier, IdentityLink, MergeRecord, Session
 from tracking.types import (
     BROWSER,
+    IBEXA,
+    SPEAKERLESS,
     TRAITS,
     ClientConfig,
     Identified,
     IdentifierKey,
     IdentifierRow,
-    Message,
-    Policy,
     Statement,
     birth_ref,
     stamped,
@@ -69,18 +70,21 @@ def new_guest(
     }
 
 
-def store_links(messages: Sequence[Message], statements: Sequence[Statement]) -> None:
+def store_links(client_id: int, statements: Sequence[Statement]) -> None:
     """Write what the batch states: one row for each identifier beside its speaker."""
     rows = []
-    for message, statement in zip(messages, statements, strict=True):
+    positions: dict[UUID, int] = defaultdict(int)
+    for statement in statements:
         left, stated = statement.speaker or statement.stated[0].key, statement.stated
-        if statement.policy is Policy.ALIAS:
+        if statement.policy in SPEAKERLESS:
             # It joins the others to the first, whichever device says so.
             left, stated = stated[0].key, stated[1:]
-        for position, item in enumerate(stated):
+        for item in stated:
+            position = positions[statement.event_ref]
+            positions[statement.event_ref] += 1
             rows.append(
                 {
-                    "client_id": message.client_id,
+                    "client_id": client_id,
                     "left_provider": left.provider,
                     "left_value": left.value,
                     "right_provider": item.key.provider,
@@ -102,11 +106,16 @@ def settle(
     statements: Iterable[Statement],
     known: Mapping[IdentifierKey, IdentifierRow],
     *,
+    spoken: Iterable[tuple[IdentifierKey, datetime]] = (),
     now: datetime,
 ) -> Settled:
-    """Ask the policy about a connected set of identifiers, and store the difference."""
+    """
+    Ask the policy about a connected set of identifiers, and store the difference.
+
+    `spoken` says when identifiers did something: a guest who is latent begins by that.
+    """
     members = _members(client, known.values())
-    births = {key: row.birth_guest_id for key, row in known.items() if row.birth_guest_id}
+    births = {key: guest for key, row in known.items() if (guest := born(row)) is not None}
     statements = list(statements)
     answer = identity_policy.resolve(
         statements,
@@ -115,10 +124,23 @@ def settle(
         rules=client.rules,
     )
     answer.merges += _left_over(client, answer, statements, births, members)
-    settled = Settled(answer, _rows_of(client, answer, members, now=now))
+    awake = {
+        answer.owner_at(key, at, births[key])
+        for key, at in spoken
+        if key in births and key in answer.moves
+    }
+    settled = Settled(answer, _rows_of(client, answer, members, awake, now=now))
     _store_owners(client, settled, known, now=now)
     _store_merges(client, settled, now=now)
     return settled
+
+
+def born(row: IdentifierRow) -> int | None:
+    """Return the guest that an identifier brought into the world; None where it joined one."""
+    if row.birth_guest_id is None and row.key.provider == IBEXA:
+        # Its first one was erased, or a login named it first: what it is now, it always was.
+        return row.guest_id
+    return row.birth_guest_id
 
 
 def apply_traits(items: Sequence[Identified], *, now: datetime) -> None:
@@ -278,16 +300,24 @@ def _rows_of(
     client: ClientConfig,
     answer: Resolution[int],
     members: Mapping[int, Guest],
+    awake: Collection[int | Newcomer],
     *,
     now: datetime,
 ) -> dict[int | Newcomer, int]:
     newcomers = {
         guest: _begun_ref(client, guest.key)
         for guest in (*answer.owner.values(), *answer.by_event.values())
-        if isinstance(guest, Newcomer)
+        if isinstance(guest, Newcomer) and guest not in answer.latent
     }
     ids: dict[int | Newcomer, int] = {pk: pk for pk in members}
     ids |= {guest: guest for guest in answer.owner.values() if isinstance(guest, int)}
+    if answer.latent:
+        refs = {_begun_ref(client, guest.key): guest for guest in answer.latent}
+        here = dict(Guest.objects.filter(ref__in=refs).values_list("ref", "pk"))
+        ids |= {refs[ref]: pk for ref, pk in here.items()}
+        newcomers |= {
+            guest: ref for ref, guest in refs.items() if guest in awake and ref not in here
+        }
     if newcomers:
         db.insert_rows(
             Guest,
@@ -309,11 +339,16 @@ def _store_owners(
     answer, ids = settled.answer, settled.guest_ids
     fresh, changed = [], []
     for key in sorted(answer.owner):
-        guest_id = ids[answer.owner[key]]
+        row = known.get(key)
         moves = answer.moves.get(key)
         moved_at = moves[-1][0] if moves else None
         expires_at = answer.expiries.get(key)
-        row = known.get(key)
+        guest_id = ids.get(answer.owner[key])
+        if guest_id is None:
+            # Nobody yet: who it was before is asked again when it does something.
+            if row is None:
+                continue
+            guest_id = row.guest_id
         if row is None:
             fresh.append(
                 {
@@ -350,7 +385,7 @@ def _store_owners(
 def _store_merges(client: ClientConfig, settled: Settled, *, now: datetime) -> None:
     """Point merged guests at their survivors, promote, and keep a record of each merge."""
     answer, ids = settled.answer, settled.guest_ids
-    wanted = {ids[merge.retired]: merge for merge in answer.merges}
+    wanted = {ids[merge.retired]: merge for merge in answer.merges if merge.retired in ids}
     guests = {
         guest.pk: guest for guest in Guest.objects.filter(pk__in=set(ids.values())).order_by("pk")
     }
@@ -368,7 +403,11 @@ def _store_merges(client: ClientConfig, settled: Settled, *, now: datetime) -> N
         record_in_force = in_force.get(retired_id)
         if record_in_force is None or record_in_force.survivor_id != survivor_id:
             _begin_merge(client, guests[retired_id], guests[survivor_id], merge, now=now)
-    customers = {ids[answer.find(guest)] for guest in answer.customers if guest in ids}
+    customers = {
+        ids[survivor]
+        for guest in answer.customers
+        if guest in ids and (survivor := answer.find(guest)) in ids
+    }
     for guest in guests.values():
         merge = wanted.get(guest.pk)
         guest.root_id = ids[answer.find(merge.survivor)] if merge else None

@@ -21,6 +21,8 @@ BOT = "BOT"
 EMAIL = "EMAIL"
 #: Provider of the ids by which sites know their users: the userId of the Segment family.
 USER_ID = "USER_ID"
+#: Provider of the keyed hashes of Ibexa's users, who may be anonymous or not.
+IBEXA = "IBEXA"
 #: Provider of ids that many devices send by mistake, such as `null`: kept, but they join nobody.
 UNNAMED = "UNNAMED"
 #: Providers of the ids of devices: they name no person, and are found by what they do.
@@ -75,6 +77,14 @@ class ClientConfig:
     currency: str
     language: str
     rules: tuple[str, ...]
+    #: Provider whose ids are also Ibexa's users; empty: those are joined with nobody.
+    hashed_provider: str = ""
+    #: Ids that Ibexa's trackers send for nobody.
+    dummy_users: frozenset[str] = frozenset()
+    requires_category_path: bool = False
+    clicks_update_categories: bool = True
+    allows_text_item_ids: bool = False
+    prefers_sku: bool = False
     default_point_of_sale: PointOfSaleConfig
     points_of_sale: Mapping[str, PointOfSaleConfig]
     sites: Mapping[str, PointOfSaleConfig]
@@ -138,6 +148,14 @@ class Policy(StrEnum):
     SEGMENT = "SEGMENT"
     #: An earlier id, of a device or a user, folds into a user.
     ALIAS = "ALIAS"
+    #: What an id did until now becomes a user's; from now on the id is somebody new.
+    LOGIN = "LOGIN"
+    #: Two ways to write one id: in clear, and as the hash that another family sends.
+    JOIN = "JOIN"
+
+
+#: Policies whose statements name all they are about, whoever makes them.
+SPEAKERLESS = frozenset({Policy.ALIAS, Policy.LOGIN, Policy.JOIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +178,8 @@ class Message:
     refused. `guest_ref` names the guest an execution chose; with
     `is_stranger` that guest is made by the walk. `person` names whose the
     message is where it states nothing new of its own; with `is_impersonal`
-    it is nobody's. `original` is the message as its client sent it, where
+    it is nobody's. `joins` are identifiers among the stated with the hashes
+    that another family has for them. `original` is the message as its client sent it, where
     that is asked for again.
     """
 
@@ -181,6 +200,7 @@ class Message:
     is_stranger: bool = False
     identifiers: tuple[StatedIdentifier, ...] = ()
     policy: Policy = Policy.SITECORE
+    joins: tuple[tuple[IdentifierKey, IdentifierKey], ...] = ()
     person: IdentifierKey | None = None
     is_impersonal: bool = False
     traits: Mapping[str, Any] = field(default_factory=dict)
@@ -234,7 +254,8 @@ class Statement:
 
     `speaker` is the browser it came from (None: a server said so), `stated`
     is in the order the policy reads it: an alias states the user that is
-    kept, then the earlier id as a device's and as a user's. Statements of
+    kept, then the earlier id as a device's and as a user's; a login the user,
+    then the id of until now; a join the id in clear, then hashed. Statements of
     one moment are read in the order of their message ids.
     """
 

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver
 
 from tracking.api import events, extensions, guests, sessions
-from tracking.api.dialects import segment, sitecore
+from tracking.api.dialects import ibexa, segment, sitecore
 from tracking.api.routes import nowhere
 
 app_name = "tracking"
@@ -15,6 +15,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *sessions.urlpatterns,
     *guests.urlpatterns,
     *extensions.urlpatterns,
+    # Last of the doors: its addresses have room for any name.
+    *ibexa.urlpatterns,
     *nowhere(
         r"(?:(?:v1/)?events/)?v1\.2/(?:browser|events?)",
         r"v2/(?:events|sessions)",

@@ -95,6 +95,12 @@ class ClientForm(_ClientModelForm):
             "the most trusted first."
         ),
     )
+    dummy_users = LinesField(
+        label=_("Dummy users"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "class": "tr-lines"}),
+        help_text=_("User ids that the Ibexa tracker sends for nobody in particular, one a line."),
+    )
     currency = forms.CharField(
         label=_("Currency"),
         max_length=3,
@@ -117,6 +123,12 @@ class ClientForm(_ClientModelForm):
             "currency",
             "language",
             "identity_rules",
+            "hashed_provider",
+            "dummy_users",
+            "requires_category_path",
+            "clicks_update_categories",
+            "allows_text_item_ids",
+            "prefers_sku",
             "default_point_of_sale",
             "staff_groups",
         )

@@ -67,7 +67,18 @@ class ClientAdmin(ClientScopedAdmin[Client]):
             market += ("default_point_of_sale",)
         return (
             (None, {"fields": ("name", "allowed_origins")}),
-            (_("Who is who"), {"fields": ("identity_rules",)}),
+            (_("Who is who"), {"fields": ("identity_rules", "hashed_provider", "dummy_users")}),
+            (
+                _("Items"),
+                {
+                    "fields": (
+                        "requires_category_path",
+                        "clicks_update_categories",
+                        "allows_text_item_ids",
+                        "prefers_sku",
+                    )
+                },
+            ),
             (_("Defaults"), {"fields": market}),
             (_("Access"), {"fields": ("staff_groups",)}),
         )

@@ -114,6 +114,9 @@ class DoorViewSet(ViewSet):
     #: Whether this is another address of a door that the API's documentation has already.
     is_twin = False
 
+    #: Whether a GET stores something: then a HEAD, which promises to change nothing, is refused.
+    acts_on_get: ClassVar[bool] = False
+
     #: The client, as soon as it is known: it decides which origins may read the answer.
     client: ClientConfig | None = None
     #: Those that may read an answer to nobody in particular. None: any.
@@ -134,6 +137,8 @@ class DoorViewSet(ViewSet):
         """Authenticate where the door asks for it; nothing else is negotiated."""
         if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
             raise ApiError(400, "nul_refused", "The address has a NUL character.")
+        if request.method == "HEAD" and self.acts_on_get:
+            raise exceptions.MethodNotAllowed("HEAD")
         _query(request)
         request.accepted_renderer = JSONRenderer()
         request.accepted_media_type = "application/json"
@@ -237,16 +242,9 @@ class ServerViewSet(DoorViewSet):
 
 
 class JsonpViewSet(DoorViewSet):
-    """
-    A door that acts on GET too, and wraps that answer into a call where the query has a callback.
+    """A door that acts on GET too; where the query has a callback, it wraps the answer into it."""
 
-    So a HEAD, which promises to change nothing, is refused.
-    """
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        if request.method == "HEAD":
-            raise exceptions.MethodNotAllowed("HEAD")
+    acts_on_get = True
 
     def finalize_response(  # type: ignore[override]
         self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any

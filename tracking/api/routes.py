@@ -23,12 +23,13 @@ def door(
     a body, and a client would take that one's 200 for its own. Only the
     address itself is in the API's documentation.
     """
-    twin = _undocumented(view)
+    twin = undocumented(view)
     forms = [form for address in (route, *also) for form in (address, f"{address}/")]
     return [path(route, view, name=name), *(path(form, twin) for form in forms[1:])]
 
 
-def _undocumented(view: Any) -> Callable[..., Any]:
+def undocumented(view: Any) -> Callable[..., Any]:
+    """Return the door for an address that the API's documentation leaves out."""
     actions = {verb: action for verb, action in view.actions.items() if verb != "options"}
     twin: Callable[..., Any] = view.cls.as_view(actions, is_twin=True, **view.initkwargs)
     return twin

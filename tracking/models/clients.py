@@ -13,6 +13,10 @@ def default_identity_rules() -> list[str]:
     return []
 
 
+def default_dummy_users() -> list[str]:
+    return ["not_defined"]
+
+
 class Client(models.Model):
     """One tenant: a shop, a brand, or the host site itself."""
 
@@ -40,6 +44,41 @@ class Client(models.Model):
         null=True,
         blank=True,
         related_name="+",
+    )
+    hashed_provider = models.CharField(
+        _("Ibexa's users are"),
+        max_length=100,
+        blank=True,
+        help_text=_(
+            "The identifier provider whose ids the Ibexa tracker sends as users, such as "
+            "CUSTOMER_ID. Their histories are then one. Empty: Ibexa's users are kept apart."
+        ),
+    )
+    dummy_users = models.JSONField(
+        _("dummy users"),
+        default=default_dummy_users,
+        blank=True,
+        help_text=_("User ids that the Ibexa tracker sends for nobody in particular."),
+    )
+    requires_category_path = models.BooleanField(
+        _("clicks must name a category"),
+        default=False,
+        help_text=_("An Ibexa click without a category path is refused."),
+    )
+    clicks_update_categories = models.BooleanField(
+        _("clicks update categories"),
+        default=True,
+        help_text=_("The category path of a click is added to the item's categories."),
+    )
+    allows_text_item_ids = models.BooleanField(
+        _("item ids may be text"),
+        default=False,
+        help_text=_("Else an Ibexa item id is a number. Text is easier to forge."),
+    )
+    prefers_sku = models.BooleanField(
+        _("items are known by SKU"),
+        default=False,
+        help_text=_("Of product_id and sku, the sku of a track call names the item."),
     )
     staff_groups = models.ManyToManyField(
         "auth.Group",

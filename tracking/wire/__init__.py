@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tracking.types import Entry, Message, Refused
-from tracking.wire import batch, common, execution, segment, site, sitecore
+from tracking.wire import batch, common, execution, ibexa, segment, site, sitecore
 
 Parser = Callable[[Entry], Iterator[Message | Refused]]
 
@@ -18,6 +18,7 @@ PARSERS: dict[str, Parser] = {
     sitecore.DIALECT: sitecore.parse,
     batch.DIALECT: batch.parse,
     segment.DIALECT: segment.parse,
+    ibexa.DIALECT: ibexa.parse,
     site.DIALECT: site.parse,
     execution.DIALECT: execution.parse,
 }
