@@ -42,6 +42,7 @@ EXPONENTS: Final[Mapping[str, int]] = {
 _LONGEST: Final = 40
 _CLOSE: Final = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
 _DECIMAL: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_PRICED: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Z]{3})")
 
 
 class NotMoney(ValueError):
@@ -67,6 +68,14 @@ def minor(value: str | int | float | Decimal, currency: str) -> int:
     if abs(scaled) > MOST:
         raise NotMoney("The amount is larger than any that is kept.")
     return int(scaled.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def priced(text: str) -> tuple[int, str]:
+    """Read an amount with its currency: 12.45EUR is (1245, "EUR"). Raises NotMoney."""
+    found = _PRICED.fullmatch(text)
+    if found is None:
+        raise NotMoney(f"{text[:40]} is not a price such as 12.45EUR.")
+    return minor(found[1], found[2]), found[2]
 
 
 def major(amount: int, currency: str) -> Decimal:

@@ -81,3 +81,11 @@ def test_told__writes_as_the_readers_do(
     amount: int, currency: str, locale: str, written: str
 ) -> None:
     assert money.told(amount, currency, locale=locale) == written
+
+
+def test_priced__reads_an_amount_with_its_currency_and_nothing_else() -> None:
+    assert money.priced("12.45EUR") == (1245, "EUR")
+    assert money.priced("456JPY") == (456, "JPY")
+    for text in ("12,45EUR", "12.45 EUR", "12.45", "EUR", "-1EUR", "1.EUR", "1EUROS", "1XXX"):
+        with pytest.raises(money.NotMoney):
+            money.priced(text)

@@ -96,12 +96,12 @@ def describe(type: str, data: object) -> Semantic | None:
     the event's payload, in which the attributes are at the top or in `ext`.
     Never raises, whatever the payload.
     """
-    event = _BY_NAME.get(_folded(type))
+    event = named(type)
     if event is None:
         return None
     properties: dict[str, Any] = {}
     remarks: list[Remark] = []
-    sent = _own(type, data)
+    sent = own(type, data)
     for name, kind in event.properties.items():
         value = kinds.read(kind, sent.get(name), name, remarks)
         if value is not None:
@@ -114,7 +114,13 @@ def events() -> Iterator[SemanticEvent]:
     yield from table.EVENTS
 
 
-def _own(type: str, data: object) -> Mapping[str, Any]:
+def named(type: str) -> SemanticEvent | None:
+    """Return the event of the table that goes by this name, whatever its case."""
+    return _BY_NAME.get(_folded(type))
+
+
+def own(type: str, data: object) -> Mapping[str, Any]:
+    """Return an event's own attributes, wherever in its payload its family has them."""
     if not isinstance(data, Mapping):
         return {}
     ext = data.get("ext")

@@ -42,7 +42,6 @@ _LARGEST_QUANTITY: Final = 1_000_000
 _MOST_ITEMS: Final = 100
 # What is shorter stands in any text by chance.
 _SHORTEST_HIDDEN: Final = 4
-_PRICE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Z]{3})")
 _LOCAL_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?")
 _BACKSLASH: Final = re.compile(r"\\|%5c", re.IGNORECASE)
 # What `encodeURIComponent` leaves alone, and RFC 3986 does not.
@@ -336,23 +335,16 @@ def _number(data: dict[str, Any], name: str, *, least: int, most: int) -> None:
 
 
 def _price(data: Mapping[str, Any], name: str) -> None:
-    if name in data and price(data[name]) is None:
+    if name not in data:
+        return
+    try:
+        money.priced(data[name])
+    except money.NotMoney:
         raise common.Rejected(
             f"{name}_invalid",
             f"{name} is a decimal number with a point and an ISO 4217 currency, without a "
             "space: 12.45EUR.",
-        )
-
-
-def price(given: object) -> tuple[int, str] | None:
-    """Read a price: 12.45EUR is 1245, EUR. None for what is none."""
-    found = _PRICE.fullmatch(given) if isinstance(given, str) else None
-    if found is None:
-        return None
-    try:
-        return money.minor(found[1], found[2]), found[2]
-    except money.NotMoney:
-        return None
+        ) from None
 
 
 # --- events of another time ------------------------------------------------------------
