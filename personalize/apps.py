@@ -14,4 +14,6 @@ class PersonalizeConfig(AppConfig):
         from personalize import checks, privacy, projections  # noqa: F401
         from tracking import followers
 
-        followers.register(projections.FOLLOWER, projections.follow_up, types=projections.TYPES)
+        followers.register(
+            projections.FOLLOWER, projections.follow_up, concerns=projections.concerns
+        )

@@ -14,11 +14,15 @@ from django.db.models import QuerySet
 from personalize.models import Execution, Flow
 from tracking import db
 from tracking.models import Event
-from tracking.types import TRACKING_TYPE
+from tracking.types import TRACKING_TYPE, Told
 
 FOLLOWER = "personalize.executions"
-TYPES = (TRACKING_TYPE,)
 _AT_ONCE = 1000
+
+
+def concerns(told: Told) -> bool:
+    """Say whether an event is a run's."""
+    return told.type == TRACKING_TYPE
 
 
 def follow_up(event_refs: Sequence[UUID]) -> None:

@@ -1,4 +1,4 @@
-"""The app's entry in a host's INSTALLED_APPS; loads system checks and the app's own follower."""
+"""The app's entry in a host's INSTALLED_APPS; loads system checks and the app's own followers."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -13,4 +13,4 @@ class TrackingConfig(AppConfig):
     def ready(self) -> None:
         from tracking import checks, effects, followers  # noqa: F401
 
-        followers.register(effects.FOLLOWER, effects.follow_up, types=effects.TYPES)
+        followers.register(effects.FOLLOWER, effects.follow_up, concerns=effects.concerns)

@@ -82,7 +82,7 @@ def give_back(
         _leave_group(event)
     _move_traits(moved, owners, guests, now=now)
     _move_events(moved, owners)
-    followers.note(Recorded([(event.ref, event.type) for event in moved]), now=now)
+    followers.note(Recorded(moved), now=now)
 
 
 def _owners(

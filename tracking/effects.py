@@ -12,7 +12,7 @@ from uuid import UUID
 
 from tracking import conf, privacy, suppression
 from tracking.models import Device, Event, Group, Guest, Membership
-from tracking.types import USER_ID, IdentifierKey, stamped
+from tracking.types import USER_ID, IdentifierKey, Told, stamped
 from tracking.wire.common import id_text
 
 FOLLOWER: Final = "tracking.effects"
@@ -182,8 +182,11 @@ _EFFECTS: Mapping[str, Callable[[Event], None]] = {
     suppression.BLOCKS: _user_suppressed,
     suppression.UNBLOCKS: _user_unsuppressed,
 }
-#: Types of events that do something.
-TYPES: Final = frozenset(_EFFECTS)
+
+
+def concerns(told: Told) -> bool:
+    """Say whether an event does something."""
+    return told.type in _EFFECTS
 
 
 def _stamp(event: Event) -> list[Any]:

@@ -8,14 +8,14 @@ fails is tried again, and neither undoes nor loses an event.
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from tracking import db
 from tracking.models import FollowUp
-from tracking.types import Recorded
+from tracking.types import Recorded, Told
 
 Follower = Callable[[Sequence[UUID]], None]
 
@@ -25,7 +25,7 @@ logger = logging.getLogger("tracking")
 @dataclass(frozen=True, slots=True)
 class _Registered:
     call: Follower
-    types: frozenset[str]
+    concerns: Callable[[Told], bool]
 
 
 _followers: dict[str, _Registered] = {}
@@ -34,14 +34,15 @@ _FIRST_PAUSE = timedelta(seconds=10)
 _LONGEST_PAUSE = timedelta(seconds=300)
 
 
-def register(name: str, follower: Follower, *, types: Collection[str]) -> None:
+def register(name: str, follower: Follower, *, concerns: Callable[[Told], bool]) -> None:
     """
-    Have `follower` called with the refs of recorded events of these types, batch by batch.
+    Have `follower` called with the refs of the recorded events that concern it, batch by batch.
 
-    It must be idempotent: it is called again after it raised. It runs inside
-    the transaction that settles the debt, so what it writes there counts once.
+    `concerns` is asked of every event, within the walk: it must be quick. The
+    follower must be idempotent: it is called again after it raised. It runs
+    inside the transaction that settles the debt, so what it writes there counts once.
     """
-    _followers[name] = _Registered(follower, frozenset(types))
+    _followers[name] = _Registered(follower, concerns)
 
 
 def note(recorded: Recorded, *, now: datetime) -> None:
@@ -55,7 +56,7 @@ def note(recorded: Recorded, *, now: datetime) -> None:
             "last_error": "",
         }
         for name, registered in _followers.items()
-        if (refs := [str(ref) for ref, type in recorded.events if type in registered.types])
+        if (refs := [str(told.ref) for told in recorded.events if registered.concerns(told)])
     ]
     if rows:
         db.insert_rows(FollowUp, rows)

@@ -51,9 +51,11 @@ def record(items: Sequence[Sessionized], *, now: datetime) -> Recorded:
             for item in items
         ],
         ignore_conflicts=True,
-        returning=("ref", "type"),
+        returning=("ref",),
     )
-    return Recorded([(db.loaded_uuid(ref), type) for ref, type in made])
+    refs = {db.loaded_uuid(ref) for (ref,) in made}
+    messages = (item.identified.message for item in items)
+    return Recorded([message for message in messages if message.ref in refs])
 
 
 def _recorded(names: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:

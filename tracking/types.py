@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 #: Provider of the ids that name a browser or an app's installation.
@@ -321,11 +321,24 @@ class Sessionized:
     channel: str
 
 
+class Told(Protocol):
+    """What followers choose by: a message that was recorded, or the event that it is now."""
+
+    @property
+    def ref(self) -> UUID: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def dialect(self) -> str: ...
+    @property
+    def data(self) -> Mapping[str, Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The events that are now rows: the ref and the type of each."""
+    """The messages that are events now."""
 
-    events: Sequence[tuple[UUID, str]]
+    events: Sequence[Told]
 
 
 def stamped(at: datetime, by: str) -> list[Any]:

@@ -154,7 +154,7 @@ def test_follower__that_fails__is_tried_again_and_the_event_stays(
         heard.extend(refs)
 
     monkeypatch.setattr(followers, "_followers", {})
-    followers.register("moody", moody, types=["VIEW"])
+    followers.register("moody", moody, concerns=lambda told: told.type == "VIEW")
     accept(shop, view(browser, "m-1"))
     drain()
 
