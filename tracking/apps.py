@@ -11,6 +11,7 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tracking import checks, effects, followers  # noqa: F401
+        from tracking import checks, effects, followers, shopping  # noqa: F401
 
         followers.register(effects.FOLLOWER, effects.follow_up, concerns=effects.concerns)
+        followers.register(shopping.FOLLOWER, shopping.follow_up, concerns=shopping.concerns)

@@ -32,8 +32,10 @@ _POSTGRES_TYPES = {
     "BigAutoField": "bigint",
     "BigIntegerField": "bigint",
     "ForeignKey": "bigint",
+    "FloatField": "double precision",
     "IntegerField": "integer",
     "PositiveIntegerField": "integer",
+    "PositiveSmallIntegerField": "integer",
 }
 
 

@@ -22,6 +22,7 @@ from django.db.models import Q
 
 from tracking import clients, db, suppression, uuid7, wire
 from tracking.models import (
+    Cart,
     Client,
     Device,
     Event,
@@ -31,9 +32,12 @@ from tracking.models import (
     Identifier,
     IdentityLink,
     InboxEntry,
+    Interaction,
     Key,
     Membership,
     MergeRecord,
+    Order,
+    OrderItem,
     PointOfSale,
     QuarantinedMessage,
     Session,
@@ -291,6 +295,10 @@ for _store in (
     Store(IdentityLink, _links),
     by_guest(Membership),
     by_guest(Device),
+    by_guest(Interaction),
+    by_guest(Cart),
+    Store(OrderItem, lambda s: OrderItem.objects.filter(order__guest__in=s.guest_ids)),
+    by_guest(Order),
     by_guest(Event),
     by_guest(Session),
     _Identifiers(),

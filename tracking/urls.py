@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver
 
-from tracking.api import events, extensions, guests, sessions
+from tracking.api import events, extensions, guests, orders, sessions
 from tracking.api.dialects import ibexa, segment, sitecore
 from tracking.api.routes import nowhere
 
@@ -15,12 +15,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *sessions.urlpatterns,
     *guests.urlpatterns,
     *extensions.urlpatterns,
+    *orders.urlpatterns,
     # Last of the doors: its addresses have room for any name.
     *ibexa.urlpatterns,
     *nowhere(
         r"(?:(?:v1/)?events/)?v1\.2/(?:browser|events?)",
-        r"v2/(?:events|sessions)",
-        r"v2\.1/guests",
+        r"v2/(?:events|sessions|orders|orderitems)",
+        r"v2\.1/(?:guests|orders|orderitems)",
         "v1/analytics-js",
         "analytics-next",
         r"analytics\.js/v1",

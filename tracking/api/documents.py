@@ -25,6 +25,14 @@ SessionStatus: TypeAlias = Annotated[
     Literal["OPEN", "CLOSED"],
     Meta(title="SessionStatus", description="OPEN until the visit has been idle for too long."),
 ]
+CartType: TypeAlias = Annotated[
+    Literal["OPEN", "ABANDONED", "CLOSED", "CONVERTED"],
+    Meta(
+        title="CartType",
+        description="ABANDONED: the visit ended with something in it. CLOSED: it was cleared. "
+        "CONVERTED: it was bought.",
+    ),
+]
 
 
 class TrackingCore(msgspec.Struct, kw_only=True):
@@ -160,7 +168,18 @@ class SessionDocument(msgspec.Struct, kw_only=True):
     utm: Annotated[dict[str, Any], Meta(examples=[{"source": "bing", "medium": "social"}])]
     place: Annotated[dict[str, Any], Meta(examples=[{"city": "Galway", "country": "IE"}])]
     language: str
-    currency: str
+    currency: Annotated[str, Meta(description="Of `value`, where there is one.")]
+    cartType: Annotated[
+        CartType | None,
+        Meta(description="What became of the visit's cart; null where it had none."),
+    ]
+    value: Annotated[
+        float | None,
+        Meta(
+            description="What is left in the cart, or was bought, less what was given back.",
+            examples=[28.87],
+        ),
+    ]
 
 
 class SessionList(msgspec.Struct, kw_only=True):
@@ -184,6 +203,86 @@ class GuestList(msgspec.Struct, kw_only=True):
     offset: int
     limit: int
     items: list[Link]
+    first: Link
+    last: Link
+    next: Link | None
+    prev: Link | None
+
+
+class OrderItemDocument(msgspec.Struct, kw_only=True):
+    """A line of an order."""
+
+    ref: UUID
+    href: str
+    productId: Annotated[str, Meta(examples=["TRAIL-42"])]
+    itemType: int
+    referenceId: str
+    name: str
+    type: str
+    quantity: int
+    refundedQuantity: Annotated[int, Meta(description="How many of them were given back.")]
+    price: Annotated[float | None, Meta(description="Of one; null where nobody told it.")]
+    currencyCode: str
+    status: str
+    orderedAt: Stamp | None
+    extensions: dict[str, Any]
+
+
+class OrderItemList(msgspec.Struct, kw_only=True):
+    """An order's lines."""
+
+    href: str
+    items: list[OrderItemDocument]
+
+
+class OrderDocument(msgspec.Struct, kw_only=True):
+    """What a guest bought. Amounts are in whole units of `currencyCode`."""
+
+    ref: UUID
+    href: str
+    createdAt: Stamp
+    modifiedAt: Stamp
+    referenceId: Annotated[
+        str, Meta(description="The shop's number; of an order without, its first event's ref.")
+    ]
+    guestRef: UUID
+    sessionRef: UUID | None
+    status: Annotated[
+        str,
+        Meta(
+            description="PURCHASED, PARTIALLY_REFUNDED, REFUNDED, CANCELLED, or as it was stated."
+        ),
+    ]
+    paid: Annotated[bool, Meta(description="Whether a PAYMENT was told of.")]
+    orderedAt: Stamp
+    currencyCode: str
+    currencyAssumed: Annotated[
+        bool, Meta(description="Nobody named it: it is the client's default.")
+    ]
+    price: Annotated[float | None, Meta(description="The total.", examples=[28.87])]
+    revenue: float | None
+    shipping: float | None
+    tax: float | None
+    discount: float | None
+    refunded: float | None
+    coupon: str
+    affiliation: str
+    paymentType: str
+    cardType: str
+    channel: str
+    pointOfSale: str | None
+    contact: dict[str, Any]
+    extensions: dict[str, Any]
+    orderItems: OrderItemList
+
+
+class OrderList(msgspec.Struct, kw_only=True):
+    """A page of orders, newest first."""
+
+    href: str
+    offset: int
+    limit: int
+    items: list[OrderDocument]
     first: Link
     last: Link
     next: Link | None

@@ -291,3 +291,29 @@ BROWSER_SETTINGS = {
         },
     ),
 }
+
+ORDER_LINE = {
+    "productId": "TRAIL-42",
+    "name": "Trail shoe",
+    "type": "SHOE",
+    "quantity": 2,
+    "price": 59.95,
+}
+ORDER_ITEM = {"line": Example(summary="Two of a product", value=ORDER_LINE)}
+ORDER = {
+    "order": Example(
+        summary="An order that was made elsewhere",
+        value={
+            "guestRef": "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+            "referenceId": "ORDER-1001",
+            "orderedAt": "2026-01-10T18:07:59.247Z",
+            "status": "PURCHASED",
+            "currencyCode": "EUR",
+            "price": 119.9,
+            "paymentType": "Card",
+            "channel": "CALL_CENTER",
+            "pointOfSale": "myretailsite/ireland",
+            "orderItems": [ORDER_LINE],
+        },
+    )
+}

@@ -7,7 +7,7 @@ from django.db.models import Model, Q, QuerySet
 from rest_framework.request import Request
 
 from tracking.api.base import ApiError
-from tracking.models import Event, Guest, Session
+from tracking.models import Event, Guest, Order, OrderItem, Session
 from tracking.types import DEVICES
 from tracking.wire.common import browser_id, key
 
@@ -87,6 +87,42 @@ class SessionFilter(django_filters.FilterSet):
 
     def by_browser(self, rows: QuerySet[Session], name: str, value: Any) -> QuerySet[Session]:
         return rows.filter(browser__provider__in=DEVICES, browser__value=browser_id(value))
+
+
+class OrderFilter(django_filters.FilterSet):
+    """guestRef, referenceId, sessionRef, status, productId, and by time: since, until."""
+
+    guestRef = django_filters.UUIDFilter(
+        method="by_guest", help_text="Of the guest, or of anybody merged into it."
+    )
+    referenceId = django_filters.CharFilter(
+        field_name="reference_id", help_text="The shop's number."
+    )
+    sessionRef = django_filters.UUIDFilter(field_name="session__ref", help_text="Of the visit.")
+    status = django_filters.CharFilter(lookup_expr="iexact", help_text="In any case.")
+    currencyCode = django_filters.CharFilter(
+        field_name="currency", lookup_expr="iexact", help_text="ISO 4217."
+    )
+    pointOfSale = django_filters.CharFilter(field_name="point_of_sale__name", help_text="By name.")
+    productId = django_filters.CharFilter(
+        method="by_product", help_text="Orders that have a line of this product."
+    )
+    since = django_filters.IsoDateTimeFilter(
+        field_name="ordered_at", lookup_expr="gte", help_text="Ordered at this time or later."
+    )
+    until = django_filters.IsoDateTimeFilter(
+        field_name="ordered_at", lookup_expr="lt", help_text="Ordered before this time."
+    )
+
+    class Meta:
+        model = Order
+        fields: list[str] = []
+
+    def by_guest(self, rows: QuerySet[Order], name: str, value: Any) -> QuerySet[Order]:
+        return rows.filter(guest__in=members(value))
+
+    def by_product(self, rows: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
+        return rows.filter(pk__in=OrderItem.objects.filter(item_id=value).values("order"))
 
 
 class GuestFilter(django_filters.FilterSet):

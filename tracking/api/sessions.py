@@ -1,11 +1,16 @@
 """`/v2/sessions`: visits, for servers."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.utils import timezone
 from rest_framework.request import Request
 
+from tracking import carts, money, orders
 from tracking.api import filters
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response, uuid_or_404
@@ -14,7 +19,7 @@ from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
-from tracking.models import Session
+from tracking.models import Cart, Session
 from tracking.types import ClientConfig
 
 
@@ -38,7 +43,9 @@ class SessionViewSet(ServerViewSet):
         client = client_of(request)
         rows = filters.apply(filters.SessionFilter, _rows(client), request)
         page, links = NewestFirst("-id").cut(rows, request, self)
-        return json_response({"items": [as_document(row, client) for row in page], **links})
+        trade = _Trade.of(page)
+        items = [as_document(row, client, trade) for row in page]
+        return json_response({"items": items, **links})
 
     def retrieve(self, request: Request, ref: str) -> HttpResponse:
         """Read one session."""
@@ -46,10 +53,40 @@ class SessionViewSet(ServerViewSet):
         session = _rows(client).filter(ref=uuid_or_404(ref, "session")).first()
         if session is None:
             raise ApiError(404, "session_unknown", "There is no session with this ref.")
-        return json_response(as_document(session, client))
+        return json_response(as_document(session, client, _Trade.of([session])))
 
 
-def as_document(session: Session, client: ClientConfig) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Trade:
+    """What visits left in carts, and what was bought in them."""
+
+    carts: Mapping[int, Cart]
+    sums: Mapping[int, Mapping[str, int]]
+    now: datetime
+
+    @classmethod
+    def of(cls, sessions: Sequence[Session]) -> "_Trade":
+        visits = [session.pk for session in sessions]
+        return cls(carts.of_visits(visits), orders.sums_of_visits(visits), timezone.now())
+
+    def told(self, session: Session) -> dict[str, Any]:
+        """Return the cart's status and its value; of a cart that was bought, what was paid."""
+        cart = self.carts.get(session.pk)
+        sums = self.sums.get(session.pk, {})
+        kind = carts.status(cart, now=self.now) if cart else None
+        if cart is not None and cart.lines:
+            sums = cart.values
+        elif sums:
+            kind = Cart.Status.CONVERTED
+        currency = session.currency if session.currency in sums else next(iter(sums), "")
+        return {
+            "cartType": None if kind == Cart.Status.EMPTY else kind,
+            "currency": currency or session.currency,
+            "value": float(money.major(sums[currency], currency)) if currency else None,
+        }
+
+
+def as_document(session: Session, client: ClientConfig, trade: _Trade) -> dict[str, Any]:
     """Return a session in its public JSON form. `duration` is in seconds."""
     is_closed = session.status == Session.Status.CLOSED
     return {
@@ -72,7 +109,7 @@ def as_document(session: Session, client: ClientConfig) -> dict[str, Any]:
         "utm": session.utm,
         "place": session.place,
         "language": session.language,
-        "currency": session.currency,
+        **trade.told(session),
     }
 
 

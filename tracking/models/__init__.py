@@ -1,6 +1,7 @@
 """The app's tables, one module per subject. Import models from here."""
 
 from .clients import Client, Key, PointOfSale
+from .commerce import Cart, Interaction, Order, OrderItem
 from .events import Event
 from .groups import Device, Group, Membership, Suppression
 from .guests import Guest, Identifier, IdentityLink, MergeRecord
@@ -8,6 +9,7 @@ from .inbox import FollowUp, InboxEntry, QuarantinedMessage, WalkNote
 from .sessions import Session
 
 __all__ = [
+    "Cart",
     "Client",
     "Device",
     "Event",
@@ -17,9 +19,12 @@ __all__ = [
     "Identifier",
     "IdentityLink",
     "InboxEntry",
+    "Interaction",
     "Key",
     "Membership",
     "MergeRecord",
+    "Order",
+    "OrderItem",
     "PointOfSale",
     "QuarantinedMessage",
     "Session",

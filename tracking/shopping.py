@@ -1,0 +1,143 @@
+"""
+From events to carts and orders: the follower of whatever is done with items.
+
+`follow_up` is called with each recorded batch that has such events. Doing it
+again, or in another order, leaves the same carts and orders.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from tracking import carts, clients, commerce, db, interactions, orders
+from tracking.carts import CartKey
+from tracking.commerce import folding, stream
+from tracking.commerce.vocabulary import CART_VERBS, ORDER_VERBS, Act, Unusable, Verb
+from tracking.models import Event, Guest
+from tracking.types import ClientConfig, Told
+
+logger = logging.getLogger("tracking")
+
+FOLLOWER: Final = "tracking.shopping"
+#: Types of events that say whose carts are whose.
+_NAMING: Final = frozenset({"IDENTITY", "LOGIN", "ALIAS"})
+
+
+def concerns(told: Told) -> bool:
+    """Say whether carts and orders may be other than before by this event."""
+    return told.type in _NAMING or commerce.concerns(told.dialect, told.type, told.data)
+
+
+@dataclass(slots=True)
+class _Touched:
+    """What of one client a batch of events may have changed."""
+
+    carts: set[CartKey] = field(default_factory=set)
+    orders: set[str] = field(default_factory=set)
+    visits: set[int] = field(default_factory=set)
+    guests: set[int] = field(default_factory=set)
+
+
+def follow_up(event_refs: Sequence[UUID]) -> None:
+    """Keep what these events say of commerce, and make their carts and orders again."""
+    events = list(
+        Event.objects.filter(ref__in=event_refs)
+        .select_related("guest__root")
+        .order_by("occurred_at", "message_id")
+    )
+    _lock(events)
+    by_client: dict[int, list[Event]] = {}
+    for event in events:
+        by_client.setdefault(event.client_id, []).append(event)
+    for client_id, told in sorted(by_client.items()):
+        client = clients.by_id(client_id)
+        if client is not None:
+            _follow(client, told)
+
+
+def _lock(events: Sequence[Event]) -> None:
+    """Let nobody else make carts and orders of these people meanwhile."""
+    people = {_person(event) for event in events} - {0}
+    if people and db.is_postgres():
+        rows = Guest.objects.filter(pk__in=people).order_by("pk").select_for_update(no_key=True)
+        list(rows.values_list("pk"))
+
+
+def _follow(client: ClientConfig, events: Sequence[Event]) -> None:
+    acts = [(event, act) for event in events if (act := _read(event, client)) is not None]
+    interactions.store(acts)
+    touched = _touched(client, events, acts)
+    deeds = orders.checkouts(client.id, touched.orders) if touched.orders else []
+    touched.carts |= {
+        carts.key_of(client.id, deed.act.cart_id, deed.session_id, deed.guest_id) for deed in deeds
+    }
+    taken = carts.rebuild(client.id, touched.carts) if touched.carts else {}
+    if touched.orders:
+        orders.rebuild(client.id, touched.orders, taken)
+    if touched.visits or touched.guests:
+        orders.rebuild_grouped(client.id, touched.visits, touched.guests)
+
+
+def _read(event: Event, client: ClientConfig) -> Act | None:
+    guest = event.guest
+    if guest is not None and guest.type == Guest.Type.BOT:
+        return None
+    try:
+        act = commerce.read(event.dialect, event.type, event.data, client)
+        if act is not None and event.type == stream.ORDER_CHECKOUT and not _is_customer(guest):
+            raise Unusable("Only a guest who is a customer already can have one.")
+    except Unusable as error:
+        _warn(event, str(error))
+        return None
+    return act
+
+
+def _is_customer(guest: Guest | None) -> bool:
+    return guest is not None and (guest.root or guest).type == Guest.Type.CUSTOMER
+
+
+def _warn(event: Event, reason: str) -> None:
+    warning = f"Counts in no cart and no order: {reason}"
+    logger.info("event.not_commerce", extra={"event": str(event.ref)})
+    if warning not in event.warnings:
+        Event.objects.filter(pk=event.pk).update(warnings=[*event.warnings, warning])
+
+
+def _touched(
+    client: ClientConfig, events: Sequence[Event], acts: Sequence[tuple[Event, Act]]
+) -> _Touched:
+    touched = _Touched()
+    unnamed: list[Event] = [event for event in events if event.type in _NAMING and event.guest_id]
+    paying: set[int] = set()
+    for event, act in acts:
+        if event.guest_id is None:
+            continue
+        if act.verb in CART_VERBS or act.cart_id:
+            touched.carts.add(
+                carts.key_of(client.id, act.cart_id, event.session_id, event.guest_id)
+            )
+        elif act.verb is Verb.BUY:
+            unnamed.append(event)
+        if folding.is_single(act) or act.verb in CART_VERBS:
+            (touched.visits if event.session_id else touched.guests).add(
+                event.session_id or event.guest_id
+            )
+        if act.verb is Verb.PAY and not act.order_id and event.session_id:
+            paying.add(event.session_id)
+        elif act.verb in ORDER_VERBS and not folding.is_single(act):
+            touched.orders.add(orders.number_of(act.order_id, event.ref))
+    if unnamed:
+        times = [event.occurred_at for event in unnamed]
+        people = {_person(event) for event in unnamed}
+        touched.carts |= set(carts.near(people, first=min(times), last=max(times)))
+    if paying:
+        touched.orders |= set(orders.paid_in(paying))
+    return touched
+
+
+def _person(event: Event) -> int:
+    if event.guest is None:
+        return 0
+    return event.guest.root_id or event.guest.pk
