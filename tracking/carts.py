@@ -210,4 +210,9 @@ def of_visits(visits: Collection[int]) -> dict[int, Cart]:
 
 def status(cart: Cart, *, now: datetime) -> Cart.Status:
     """Say what became of a cart; its session is read along."""
-    return cart.status(now=now, pause=timedelta(minutes=conf.settings().SESSION_TIMEOUT_MINUTES))
+    return cart.status(now=now, pause=pause())
+
+
+def pause() -> timedelta:
+    """Return after how long without a change a cart of no visit is left behind."""
+    return timedelta(minutes=conf.settings().SESSION_TIMEOUT_MINUTES)

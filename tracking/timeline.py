@@ -10,15 +10,17 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tracking import semantics
+from tracking import clients, commerce, money, semantics, wording
+from tracking.commerce.vocabulary import Act, Unusable
 from tracking.models import Event, Guest
 from tracking.semantics import Semantic, Value
 from tracking.semantics.table import Spec
-from tracking.types import TRACKING_TYPE
+from tracking.types import TRACKING_TYPE, ClientConfig
 from tracking.wire.common import VIEW_TYPE
+from tracking.wire.ibexa import DIALECT as IBEXA
 
 #: What a line of an event says beyond its type: the first of these that the payload has.
-_TELLING = ("name", "title", "query", "reference_id", "email", "label")
+_TELLING = ("name", "title", "query", "reference_id", "email", "label", "scenario")
 #: Kinds of properties that a line leaves to its details: they tell people nothing.
 _UNTOLD = frozenset({"id", "ids", "currency"})
 #: What a thing in a property is called by.
@@ -65,14 +67,20 @@ def of_guest(guest: Guest, *, before: UUID | None = None, limit: int = 50) -> li
     events = Event.objects.of_guest(guest.root_id or guest.pk).select_related("session")
     if before is not None:
         events = events.filter(ref__lt=before)
-    return [line_of(event) for event in events.order_by("-ref")[:limit]]
+    return lines_of(list(events.order_by("-ref")[:limit]))
 
 
-def line_of(event: Event) -> Line:
-    """Put one event into words; its session is read along by who asks for many."""
+def lines_of(events: Sequence[Event]) -> list[Line]:
+    """Put events of one client into words; their sessions are read along."""
+    client = clients.by_id(events[0].client_id) if events else None
+    return [line_of(event, client=client) for event in events]
+
+
+def line_of(event: Event, *, client: ClientConfig | None = None) -> Line:
+    """Put one event into words; what it says of commerce only where its client is given."""
     is_run = event.type == TRACKING_TYPE
-    semantic = semantics.describe(event.type, event.data)
-    sentence, detail = _tell(semantic) if semantic else (_sentence(event), _detail(event.data))
+    semantic = semantics.describe(event.type, event.data) if event.dialect != IBEXA else None
+    sentence, detail = _tell(semantic) if semantic else _told(event, client)
     return Line(
         ref=event.ref,
         at=event.occurred_at,
@@ -93,6 +101,37 @@ def line_of(event: Event) -> Line:
     )
 
 
+def _told(event: Event, client: ClientConfig | None) -> tuple[str, str]:
+    """Tell an event that no table of names knows: commerce in its words, the rest by its type."""
+    act = _act(event, client)
+    if act is not None:
+        return wording.tell(act, {})
+    sentence = _recommendation(event.data, event.type) if event.dialect == IBEXA else ""
+    return sentence or _sentence(event), _detail(event.data)
+
+
+def _act(event: Event, client: ClientConfig | None) -> Act | None:
+    if client is None:
+        return None
+    try:
+        return commerce.read(event.dialect, event.type, event.data, client)
+    except Unusable:
+        return None
+
+
+def _recommendation(data: Mapping[str, Any], type: str) -> str:
+    """Tell what came of recommendations, and of messages that have them."""
+    sentences = {
+        "RENDERED": _("Was shown item %(item)s as a recommendation"),
+        "CLICKRECOMMENDED": _("Followed the recommendation of item %(item)s"),
+        "TRIGGEROPENED": _("Opened the message “%(message)s”"),
+        "CLICKTRIGGERED": _("Followed item %(item)s in the message “%(message)s”"),
+        "LOGIN": _("Logged in"),
+    }
+    places = {"item": data.get("itemid", ""), "message": data.get("triggername", "")}
+    return sentences.get(type, "") % places
+
+
 def _sentence(event: Event) -> str:
     if event.type == TRACKING_TYPE:
         run = event.data.get("flowExecution", {})
@@ -111,13 +150,10 @@ def _sentence(event: Event) -> str:
     if event.type == "ALIAS":
         return _("Was known as “%(id)s” before") % {"id": event.data.get("previousId", "")}
     if event.type == "ADD":
-        return _("Added %(what)s to the cart") % {"what": _product(event.data) or _("something")}
-    if event.type == "CHECKOUT":
-        return _("Checked out")
-    if event.type == "CLEAR_CART":
-        return _("Emptied the cart")
-    if event.type == "SEARCH":
-        return _("Searched")
+        # One that no cart can count: its product has no id, or no price that can be meant.
+        product = event.data.get("product")
+        what = product.get("name") if isinstance(product, dict) else ""
+        return _("Added %(what)s to the cart") % {"what": what or _("something")}
     if event.type == "FORCE_CLOSE":
         return _("Ended the visit")
     return event.type if " " in event.type else event.type.replace("_", " ").capitalize()
@@ -134,13 +170,6 @@ def _detail(data: dict[str, Any]) -> str:
         return ", ".join(f"{key}: {value}" for key, value in list(plain.items())[:4])
     page = data.get("page")
     return str(page) if page and data.get("type") != VIEW_TYPE else ""
-
-
-def _product(data: dict[str, Any]) -> str:
-    product = data.get("product")
-    if isinstance(product, dict):
-        return str(product.get("name") or product.get("item_id") or "")
-    return ""
 
 
 def _badge(semantic: Semantic | None, *, is_run: bool) -> str:
@@ -168,7 +197,7 @@ def _tell(semantic: Semantic) -> tuple[str, str]:
 def _text(typed: Value, currency: str = "") -> str:
     kind, value = typed.kind.name, typed.value
     if kind == "money":
-        return f"{_number(value, least=2)} {currency}".rstrip()
+        return _money(value, currency)
     if kind in ("number", "integer"):
         return _number(value)
     if kind == "percent":
@@ -182,6 +211,13 @@ def _text(typed: Value, currency: str = "") -> str:
     if kind == "objects":
         return _listed([_object(item) for item in value])
     return _cut(_object(value) if kind == "object" else value)
+
+
+def _money(value: float, currency: str) -> str:
+    try:
+        return wording.amount(money.minor(value, currency), currency)
+    except money.NotMoney:
+        return f"{_number(value, least=2)} {currency}".rstrip()
 
 
 def _number(value: float, *, least: int = 0) -> str:

@@ -516,3 +516,41 @@ def test_batch__of_many_shoppers__takes_a_fixed_number_of_queries(
         for queries in (few, many)
     ]
     assert asked[0] == asked[1]
+
+
+def test_timeline__of_each_family__tells_products_and_money_as_people_write_them(
+    on_sqlite: Database, api: Api, shop: Client
+) -> None:
+    def timeline(guest: object) -> list[str]:
+        lines = api.read(f"/v2.1/guests/{guest}/timeline", limit=50)["items"]
+        return [f"{line['sentence']} | {line['detail']}".removesuffix(" | ") for line in lines]
+
+    browser = api.create_browser()
+    api.json(api.send("ADD", browser["ref"], product=product("1", quantity=2, price=19.99)))
+    api.json(api.send("CHECKOUT", browser["ref"], reference_id="R-1"))
+    for address in (
+        *(address for address, _ in EXAMPLES),
+        "clicktriggered/johndoe/1/7?triggername=x",
+    ):
+        assert track(api, address).status_code == 204
+
+    assert timeline(browser["customer_ref"]) == [
+        "Checked out order R-1",
+        "Added 2 × Shoe 1 to the cart | €19.99",
+    ]
+    assert timeline(guest_of(shop, "johndoe").ref) == [
+        "Followed item 7 in the message “x”",
+        "Rated item 133 with 5",
+        "Bought 2 × item 129 for €8.88",
+        "Bought item 128 for €19.99",
+        "Logged in",
+        "Added item 129 to the cart",
+        "Added item 128 to the cart",
+        "Consumed 60 % of item 466",
+        "Consumed 100 % of item 452",
+        "Followed the recommendation of item 155 | also_bought",
+        "Was shown item 155 as a recommendation",
+        "Was shown item 129 as a recommendation",
+        "Was shown item 128 as a recommendation",
+        "Viewed item 123 | Shoes/Children",
+    ]

@@ -32,7 +32,7 @@ def test_shopping__by_track_calls__is_told_in_the_timeline(database: Database, a
     own, order, product = timeline_of(api)
     assert product["sentence"] == "Added Cool Shoes to the cart"
     assert product["detail"] == "brand: A Shoe Brand, variant: red, price: 139.99, quantity: 1"
-    assert order["sentence"] == "Completed order 50314b8e for 27.50 USD"
+    assert order["sentence"] == "Completed order 50314b8e for $27.50"
     assert order["detail"].startswith("products: 2 × Laces, Shoe Polish, coupon: NEWUSER20")
     assert (order["semantic"], order["remarks"]) == ("ecommerce", [])
     assert (own["sentence"], own["semantic"], own["remarks"]) == ("Course Started", None, [])

@@ -31,7 +31,7 @@ def line(type: str, sent: Any) -> Line:
         (
             "Order Completed",
             {"order_id": "50314b8e", "total": 27.5, "currency": "USD", "products": [LACES]},
-            "Completed order 50314b8e for 27.50 USD",
+            "Completed order 50314b8e for $27.50",
             "products: 2 × Laces",
         ),
         ("Order Completed", {"revenue": "30"}, "Completed an order for 30", ""),
@@ -111,7 +111,7 @@ def test_line__in_another_language__writes_numbers_as_it_does() -> None:
     with translation.override("de"):
         told = line("Order Completed", {"total": 27.5, "currency": "EUR"})
 
-    assert told.sentence.endswith("27,50 EUR")
+    assert told.sentence.endswith("27,50\xa0€")
 
 
 def test_line__with_much_in_it__is_cut() -> None:

@@ -7,17 +7,28 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from tracking import timeline
-from tracking.admin import payloads
+from tracking import timeline, wording
+from tracking.admin import orders, payloads
 from tracking.admin.events import flow_url
-from tracking.models import Device, Guest, Identifier, Membership, MergeRecord, Session
+from tracking.models import (
+    Cart,
+    Device,
+    Guest,
+    Identifier,
+    Membership,
+    MergeRecord,
+    Order,
+    Session,
+)
 from tracking.timeline import Line
 
 PAGE = 50
 _MOST_IDENTIFIERS = 100
 _MOST_MERGES = 50
+_MOST_ORDERS = 10
 _PROFILE = (
     "first_name", "last_name", "title", "gender", "date_of_birth", "email", "phone", "street",
     "city", "state", "postal_code", "country", "nationality", "language",
@@ -55,6 +66,8 @@ def context_of(guest: Guest, *, before: UUID | None, site_name: str) -> dict[str
         "identifiers": _identifiers(guest),
         "merges": _merges(guest),
         "memberships": Membership.objects.current_of(guest.root_id or guest.pk),
+        "cart": _cart(guest),
+        "orders": _orders(guest),
         "devices": list(Device.objects.current_of(guest.root_id or guest.pk)[:_MOST_IDENTIFIERS]),
     }
 
@@ -73,6 +86,34 @@ def _by_visit(entries: Sequence[Entry]) -> list[Visit]:
         visit = visits.setdefault(pk, Visit(sessions.get(pk) if pk else None))
         visit.entries.append(entry)
     return list(visits.values())
+
+
+@dataclass(frozen=True, slots=True)
+class CartPanel:
+    """The cart of a guest that was changed last, if anything is left in it."""
+
+    cart: Cart
+    pill: SafeString
+    lines: list[orders.Row]
+    value: str
+
+
+def _cart(guest: Guest) -> CartPanel | None:
+    rows = Cart.objects.of_guest(guest.root_id or guest.pk).select_related("session")
+    cart = rows.exclude(lines=[]).order_by("-changed_at", "-pk").first()
+    if cart is None:
+        return None
+    return CartPanel(
+        cart, orders.cart_pill(cart), orders.rows_of_cart(cart), wording.amounts(cart.values)
+    )
+
+
+def _orders(guest: Guest) -> list[tuple[Order, SafeString, str]]:
+    rows = Order.objects.of_guest(guest.root_id or guest.pk).order_by("-ordered_at", "-pk")
+    return [
+        (order, orders.order_pill(order), wording.amount(order.total, order.currency))
+        for order in rows[:_MOST_ORDERS]
+    ]
 
 
 def _profile(guest: Guest) -> list[tuple[str, str]]:

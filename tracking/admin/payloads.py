@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import UUID
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -32,6 +33,14 @@ def pretty(data: Any) -> str:
 def raw_text(body: bytes) -> str:
     """Return bytes as text; what is not UTF-8 stands there as escapes, so nothing is lost."""
     return body.decode("utf-8", "backslashreplace")
+
+
+def uuid(text: str) -> UUID | None:
+    """Read what somebody searches for as a ref; None for what is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def pill(code: str, label: Any) -> SafeString:

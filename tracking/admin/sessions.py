@@ -11,14 +11,15 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from tracking import timeline
-from tracking.admin import payloads
+from tracking import timeline, wording
+from tracking.admin import orders, payloads
 from tracking.admin.big_tables import CappedPaginator, ChannelFilter
 from tracking.admin.guest_page import Entry, entries_of
 from tracking.admin.scoping import ClientFilter, ReadOnlyAdmin
 from tracking.models import Event, Session
 
 _MOST_EVENTS = 100
+_MOST_ORDERS = 20
 
 
 @admin.register(Session)
@@ -82,6 +83,14 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
             "utm": payloads.rows(session.utm),
             "place": payloads.rows(session.place),
             "entries": self._entries(session),
+            "carts": [
+                (cart, orders.cart_pill(cart), wording.amounts(cart.values))
+                for cart in session.carts.select_related("session").order_by("pk")
+            ],
+            "orders": [
+                (order, orders.order_pill(order), wording.amount(order.total, order.currency))
+                for order in session.orders.order_by("ordered_at", "pk")[:_MOST_ORDERS]
+            ],
             "most": _MOST_EVENTS,
         }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -89,4 +98,4 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
     def _entries(self, session: Session) -> list[Entry]:
         events = Event.objects.filter(session=session).order_by("-ref")
         newest = events.select_related("session")[:_MOST_EVENTS]
-        return entries_of([timeline.line_of(event) for event in newest], self.admin_site.name)
+        return entries_of(timeline.lines_of(list(newest)), self.admin_site.name)
