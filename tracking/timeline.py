@@ -80,7 +80,7 @@ def line_of(event: Event, *, client: ClientConfig | None = None) -> Line:
     """Put one event into words; what it says of commerce only where its client is given."""
     is_run = event.type == TRACKING_TYPE
     semantic = semantics.describe(event.type, event.data) if event.dialect != IBEXA else None
-    sentence, detail = _tell(semantic) if semantic else _told(event, client)
+    sentence, detail = _tell(semantic, client) if semantic else _told(event, client)
     return Line(
         ref=event.ref,
         at=event.occurred_at,
@@ -181,10 +181,14 @@ def _badge(semantic: Semantic | None, *, is_run: bool) -> str:
 # --- semantic events ---------------------------------------------------------------------------
 
 
-def _tell(semantic: Semantic) -> tuple[str, str]:
-    """Return the sentence of a semantic event, and what else its properties tell."""
+def _tell(semantic: Semantic, client: ClientConfig | None) -> tuple[str, str]:
+    """
+    Return the sentence of a semantic event, and what else its properties tell.
+
+    Amounts in no currency are in the client's own, as they count.
+    """
     telling = semantic.tell()
-    currency = semantic.properties.get("currency", "")
+    currency = semantic.properties.get("currency") or (client.currency if client else "")
     places = {place: _text(value, currency) for place, value in telling.places.items()}
     told = [
         f"{name.replace('_', ' ')}: {_text(value, currency)}"

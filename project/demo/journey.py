@@ -7,6 +7,7 @@ Each call is told in one line, with what the answer had to be and was not.
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 from project.demo import payloads
 from project.demo.api import Answer, Api
@@ -40,7 +41,12 @@ class Journey:
         self.get_a_recommendation()
         self.be_recognised_elsewhere()
         self.send_track_calls()
+        self.buy_the_shoes()
+        self.give_a_shirt_back()
+        self.tell_ibexas_tracker()
+        self.leave_a_cart_on_the_phone()
         self.read_back_the_tracking_event()
+        self.read_back_the_orders()
         self.read_back_the_timeline()
 
     def arrive(self) -> None:
@@ -109,6 +115,59 @@ class Journey:
         message_id = str(payloads.COURSE["messageId"])
         read = self._read(f"GET  /v2/events  {message_id[:12]}…", messageId=message_id)
         self._expect("one event, sent twice or not", len(read), 1)
+
+    def buy_the_shoes(self) -> None:
+        """The Stream API's way: what is in the cart is confirmed, checked out, and paid for."""
+        self._send("CONFIRM", {**payloads.COMMON, "type": "CONFIRM", "product": []})
+        self._send("CHECKOUT", {**payloads.CHECKOUT, "reference_id": self._number("shoes")})
+        self._send("PAYMENT", payloads.PAYMENT)
+
+    def give_a_shirt_back(self) -> None:
+        """Segment's way: track calls whose names have a meaning."""
+        calls = [
+            {"anonymousId": self.browser_id, **call}
+            for call in payloads.orders_of(self._number("shirts"))
+        ]
+        body = {"writeKey": self.api.client_key, "batch": calls}
+        self._called("POST /v1/batch  an order and a refund", self.api.post("/v1/batch", body))
+
+    def tell_ibexas_tracker(self) -> None:
+        """Ibexa's way: an address tells it all, and its user is kept as a hash alone."""
+        for told in payloads.ADDRESSES:
+            path, _, query = told.partition("?")
+            answer = self.api.get(f"/api/{self.api.client_key}/{path}", **dict(parse_qsl(query)))
+            self._called(f"GET  /api/…/{path.partition('/')[0]}/…", answer, status=204)
+
+    def leave_a_cart_on_the_phone(self) -> None:
+        phone = self._called("GET  /v1.2/browser/create.json", self.api.create_browser())
+        self.browser_id, desk = str(_get(phone.body, "ref")), self.browser_id
+        self._send("IDENTITY", {**payloads.IDENTITY, "channel": "MOBILE_APP"})
+        self._send("ADD", payloads.ADD_SHIRT)
+        self._send("FORCE_CLOSE", payloads.FORCE_CLOSE)
+        visits = self._called(
+            "GET  /v2/sessions", self.api.read("/v2/sessions", browserRef=self.browser_id)
+        )
+        (visit, *_) = _get(visits.body, "items") or [{}]
+        left = (_get(visit, "cartType"), _get(visit, "value"), _get(visit, "currency"))
+        self._expect("an abandoned cart", left, ("ABANDONED", 39.0, "EUR"))
+        self.browser_id = desk
+
+    def _number(self, what: str) -> str:
+        """Name an order of this journey, which may be walked again."""
+        return f"{what}-{self.browser_id[:8]}"
+
+    def read_back_the_orders(self) -> None:
+        answer = self._called(
+            "GET  /v2.1/orders", self.api.read("/v2.1/orders", guestRef=self.guest_ref)
+        )
+        orders = {_get(order, "referenceId"): order for order in _get(answer.body, "items") or ()}
+        for number, status, price, refunded in (
+            (self._number("shoes"), "PURCHASED", 129.0, 0),
+            (self._number("shirts"), "PARTIALLY_REFUNDED", 82.95, 39.0),
+        ):
+            order = orders.get(number)
+            found = (_get(order, "status"), _get(order, "price"), _get(order, "refunded"))
+            self._expect(f"order {number}", found, (status, price, refunded))
 
     def read_back_the_tracking_event(self) -> None:
         shown = self.api.get(

@@ -140,6 +140,43 @@ PRODUCT_ADDED: dict[str, Any] = {
     },
 }
 
+SHIRT = goods.BY_SLUG["breeze-shirt"]
+CHECKOUT: dict[str, Any] = {**COMMON, "type": "CHECKOUT", "status": "PURCHASED"}
+PAYMENT: dict[str, Any] = {**COMMON, "type": "PAYMENT", "pay_type": "Card"}
+ADD_SHIRT: dict[str, Any] = {**COMMON, **history.added(SHIRT), "channel": "MOBILE_APP"}
+FORCE_CLOSE: dict[str, Any] = {**COMMON, "type": "FORCE_CLOSE", "channel": "MOBILE_APP"}
+TWO_SHIRTS: dict[str, Any] = {
+    "product_id": SHIRT.sku,
+    "name": SHIRT.name,
+    "price": float(SHIRT.price),
+    "quantity": 2,
+}
+#: Ibexa's tracker, after the customer: what somebody who has logged in does.
+ADDRESSES = (
+    f"click/{PROFILE['id']}/1/SHOE-RIDGE?categorypath=%2FShoes%2FTrail",
+    f"basket/{PROFILE['id']}/1/SHOE-RIDGE",
+    f"rate/{PROFILE['id']}/1/SHOE-SWIFT?rating=90",
+)
+
+
+def orders_of(shirts: str) -> list[dict[str, Any]]:
+    """Return the track calls of an order of two shirts, one of which comes back."""
+    told = {"order_id": shirts, "currency": "EUR"}
+    one = {**TWO_SHIRTS, "quantity": 1}
+    return [
+        {
+            "type": "track",
+            "event": "Order Completed",
+            "properties": {**told, "shipping": 4.95, "total": 82.95, "products": [TWO_SHIRTS]},
+        },
+        {
+            "type": "track",
+            "event": "Order Refunded",
+            "properties": {**told, "total": 39.0, "products": [one]},
+        },
+    ]
+
+
 _RUN = {
     "ref": str,
     "occurredAt": int,

@@ -31,7 +31,7 @@ def test_shopping__by_track_calls__is_told_in_the_timeline(database: Database, a
 
     own, order, product = timeline_of(api)
     assert product["sentence"] == "Added Cool Shoes to the cart"
-    assert product["detail"] == "brand: A Shoe Brand, variant: red, price: 139.99, quantity: 1"
+    assert product["detail"] == "brand: A Shoe Brand, variant: red, price: €139.99, quantity: 1"
     assert order["sentence"] == "Completed order 50314b8e for $27.50"
     assert order["detail"].startswith("products: 2 × Laces, Shoe Polish, coupon: NEWUSER20")
     assert (order["semantic"], order["remarks"]) == ("ecommerce", [])
@@ -46,7 +46,7 @@ def test_properties__of_other_types__are_kept_as_sent_and_remarked(
     (line,) = timeline_of(api)
     (event,) = api.read("/v2/events", type="product_added")["items"]
     assert line["sentence"] == "Added Cool Shoes to the cart"
-    assert line["detail"] == "price: 139.99"
+    assert line["detail"] == "price: €139.99"
     assert line["remarks"] == ["quantity is not a number."]
     assert event["arbitraryData"]["price"] == "139.99"
     assert event["arbitraryData"]["quantity"] == "a pair"

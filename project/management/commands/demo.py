@@ -87,6 +87,8 @@ class Command(BaseCommand):
             api_token=API_TOKEN,
             point_of_sale=[*history.POINTS_OF_SALE, "myretailsite.com"],
             identity_rule=["EMAIL", "ProfileSystem"],
+            hashed_provider="ProfileSystem",
+            text_item_ids=True,
             stdout=self.stdout,
         )
         users = get_user_model()._default_manager

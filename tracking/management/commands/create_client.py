@@ -38,6 +38,22 @@ class Command(BaseCommand):
             help="An identifier provider that joins guests, most trusted first. Repeatable.",
         )
 
+        parser.add_argument(
+            "--hashed-provider",
+            metavar="PROVIDER",
+            help="The provider whose ids are also the users of Ibexa's addresses: both are joined.",
+        )
+        parser.add_argument(
+            "--text-item-ids",
+            action="store_true",
+            help="Let Ibexa's addresses name items by texts, not only by numbers.",
+        )
+        parser.add_argument(
+            "--prefer-sku",
+            action="store_true",
+            help="Let items go by their sku, where they have one, and not by their product_id.",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         origins = [_origin(value) for value in options["origin"]]
         self._done: list[str] = []
@@ -49,6 +65,10 @@ class Command(BaseCommand):
                     client.allowed_origins = origins
                 if options["identity_rule"]:
                     client.identity_rules = list(dict.fromkeys(options["identity_rule"]))
+                if options["hashed_provider"] is not None:
+                    client.hashed_provider = options["hashed_provider"]
+                client.allows_text_item_ids |= options["text_item_ids"]
+                client.prefers_sku |= options["prefer_sku"]
                 self._points_of_sale(client, options["point_of_sale"])
                 client.save()
                 self._public_key(client, options["client_key"])
@@ -130,6 +150,8 @@ class Command(BaseCommand):
             if rules
             else "identity rules: none (identity events will fill profiles, but join nobody)"
         )
+        if client.hashed_provider:
+            self._done.append(f"Ibexa's users: joined with {client.hashed_provider}")
 
 
 def _origin(value: str) -> str:
