@@ -8,7 +8,8 @@ from typing import Any
 from django.db import models
 
 from tracking import conf
-from tracking.models import Event, Guest, QuarantinedMessage, Session
+from tracking.commerce.vocabulary import ORDER_VERBS
+from tracking.models import Cart, Event, Guest, Interaction, QuarantinedMessage, Session
 
 _AT_ONCE = 1000
 
@@ -19,6 +20,8 @@ class Purged:
 
     quarantined: int
     events: int
+    interactions: int
+    carts: int
     sessions: int
     visitors: int
 
@@ -28,22 +31,27 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
     Delete what is past its time, in small steps so that no walk waits long.
 
     Visitors and bots go with everything of theirs once they were idle for
-    RETAIN_VISITORS_DAYS; customers stay.
+    RETAIN_VISITORS_DAYS; customers stay, and whoever has bought something. An
+    order stays with its guest, and so does what it is made of.
     """
     limits = conf.settings()
     visitors = Guest.objects.filter(
         type__in=(Guest.Type.VISITOR, Guest.Type.BOT),
         root__isnull=True,
         merged__isnull=True,
+        orders__isnull=True,
         last_seen__lt=now - timedelta(days=limits.RETAIN_VISITORS_DAYS),
     )
     before = now - timedelta(days=limits.RETAIN_EVENTS_DAYS)
     held_before = now - timedelta(days=limits.RETAIN_QUARANTINE_DAYS)
     held = QuarantinedMessage.objects.filter(quarantined_at__lt=held_before)
+    deeds = Interaction.objects.filter(occurred_at__lt=before).exclude(verb__in=ORDER_VERBS)
     old_sessions = Session.objects.filter(ended_at__lt=before, status=Session.Status.CLOSED)
     return Purged(
         quarantined=_in_steps(held, progress),
         events=_in_steps(Event.objects.filter(occurred_at__lt=before), progress),
+        interactions=_in_steps(deeds, progress),
+        carts=_in_steps(Cart.objects.filter(changed_at__lt=before), progress),
         sessions=_in_steps(old_sessions, progress),
         visitors=_in_steps(visitors, progress),
     )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.api import Api
 from tests.conftest import Database
 from tests.journeys.test_ibexa import EXAMPLES, guest_of, track
+from tracking import retention
 from tracking.models import Cart, Client, FollowUp, Interaction, Order
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -148,8 +149,8 @@ def test_order_checkout__of_a_customer__is_an_order_and_of_a_visitor_a_warning(
 
 # --- Segment's calls -------------------------------------------------------------------
 
-LACES = {"product_id": "laces", "name": "Laces", "price": 4.0, "quantity": 2}
-POLISH = {"product_id": "polish", "name": "Polish", "price": 6.5, "quantity": 1}
+LACES: dict[str, Any] = {"product_id": "laces", "name": "Laces", "price": 4.0, "quantity": 2}
+POLISH: dict[str, Any] = {"product_id": "polish", "name": "Polish", "price": 6.5, "quantity": 1}
 
 
 def test_order__completed_updated_refunded_cancelled__follows(database: Database, api: Api) -> None:
@@ -554,3 +555,18 @@ def test_timeline__of_each_family__tells_products_and_money_as_people_write_them
         "Was shown item 128 as a recommendation",
         "Viewed item 123 | Shoes/Children",
     ]
+
+
+def test_purge__of_what_is_old__keeps_orders_and_what_they_are_made_of(
+    database: Database, api: Api
+) -> None:
+    call(api, "Product Added", **POLISH)
+    call(api, "Order Completed", order_id="o1", currency="EUR", products=[LACES])
+
+    retention.purge(now=datetime.now(UTC) + timedelta(days=1000))
+    call(api, "Order Refunded", order_id="o1")
+
+    (order,) = api.read("/v2.1/orders")["items"]
+    assert told(api, order) == ("o1", "REFUNDED", 8.0, {"laces": 2})
+    assert not Cart.objects.exists()
+    assert not Interaction.objects.filter(verb="ADD").exists()
