@@ -50,6 +50,8 @@ class Settings:
     SESSION_TIMEOUT_MINUTES: int = 30
     MAX_FUTURE_SECONDS: int = 24 * 3600
     CLIENT_CACHE_SECONDS: float = 5.0
+    # How often counts of seen properties are written.
+    SEEN_COUNT_SECONDS: float = 10.0
     # Folders of the Customer.io and Segment browser SDKs (dist/umd of their packages), for sites
     # whose pages load them by the script-tag snippet; None serves no scripts.
     CUSTOMERIO_SDK_FOLDER: str | None = None

@@ -31,6 +31,7 @@ from tracking import (
     sessionization,
     wire,
 )
+from tracking.event_models import seen, sifting
 from tracking.models import InboxEntry, WalkNote
 from tracking.types import Entry, Locked, Message, Recorded, Refused
 
@@ -49,6 +50,7 @@ def walk(messages: Sequence[Message], locked: Locked, *, now: datetime) -> Recor
     sessionized = sessionization.sessionize(identified, now=now)
     recorded = recording.record(sessionized, now=now)
     followers.note(recorded, now=now)
+    seen.note(fresh.messages, recorded)
     return recorded
 
 
@@ -239,10 +241,12 @@ def _unreadable(entry: Entry, error: Exception) -> Refused:
 
 
 def _walk_messages(messages: Sequence[Message], *, now: datetime) -> tuple[int, list[Refused]]:
-    """Lock once for all, then walk in batches; return the number of events and the refused."""
+    """Sift, lock once for all, walk in batches; return the number of events and the refused."""
+    messages, refused = sifting.sift(messages)
     if not messages:
-        return 0, []
-    locked, refused = identity.lock(messages, now=now)
+        return 0, refused
+    locked, unwelcome = identity.lock(messages, now=now)
+    refused += unwelcome
     events = 0
     size = conf.settings().BATCH_MESSAGES
     for start in range(0, len(locked.messages), size):

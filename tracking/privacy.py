@@ -26,6 +26,7 @@ from tracking.models import (
     Client,
     Device,
     Event,
+    EventModel,
     FollowUp,
     Group,
     Guest,
@@ -40,6 +41,8 @@ from tracking.models import (
     OrderItem,
     PointOfSale,
     QuarantinedMessage,
+    SeenEvent,
+    SeenProperty,
     Session,
     Suppression,
     WalkNote,
@@ -317,6 +320,9 @@ exempt(Client, "A tenant, described by its staff.")
 exempt(Key, "Keys of a tenant.")
 exempt(PointOfSale, "A storefront, described by staff.")
 exempt(Group, "An account or an object. Who belongs to it is in its memberships.")
+exempt(EventModel, "What events are meant to have, as staff have described it.")
+exempt(SeenEvent, "Names of types, counts, and refs of events that lead nowhere once those go.")
+exempt(SeenProperty, "Names and JSON types of properties, counted: never a value.")
 exempt(FollowUp, "Refs of events, for seconds.")
 exempt(WalkNote, "Refs of requests, for seconds.")
 exempt(Suppression, "Keyed hashes of those who were erased: that is how they stay so.")

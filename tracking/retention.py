@@ -9,7 +9,16 @@ from django.db import models
 
 from tracking import conf
 from tracking.commerce.vocabulary import ORDER_VERBS
-from tracking.models import Cart, Event, Guest, Interaction, QuarantinedMessage, Session
+from tracking.models import (
+    Cart,
+    Event,
+    Guest,
+    Interaction,
+    QuarantinedMessage,
+    SeenEvent,
+    SeenProperty,
+    Session,
+)
 
 _AT_ONCE = 1000
 
@@ -24,6 +33,7 @@ class Purged:
     carts: int
     sessions: int
     visitors: int
+    seen: int
 
 
 def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Purged:
@@ -54,6 +64,8 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
         carts=_in_steps(Cart.objects.filter(changed_at__lt=before), progress),
         sessions=_in_steps(old_sessions, progress),
         visitors=_in_steps(visitors, progress),
+        seen=_in_steps(SeenProperty.objects.filter(last_seen__lt=before), progress)
+        + _in_steps(SeenEvent.objects.filter(last_seen__lt=before), progress),
     )
 
 

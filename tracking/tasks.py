@@ -13,6 +13,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from tracking import followers, pipeline, retention, sessions
+from tracking.event_models import seen
 
 logger = logging.getLogger("tracking")
 
@@ -36,6 +37,7 @@ def drain(*, longest: timedelta = _LONGEST_DRAIN) -> pipeline.Walked:
         entries += walked.entries
         events += walked.events
         quarantined += walked.quarantined
+    seen.write()
     return pipeline.Walked(entries, events, quarantined)
 
 

@@ -25,5 +25,9 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 CELERY_BROKER_URL = ""
 # Rows of one test are gone in the next: nothing read from them may be kept.
-TRACKING = TRACKING | {"DISPATCH": "inline", "CLIENT_CACHE_SECONDS": 0}
+TRACKING = TRACKING | {
+    "DISPATCH": "inline",
+    "CLIENT_CACHE_SECONDS": 0,
+    "SEEN_COUNT_SECONDS": 0,
+}
 PERSONALIZE = {"EXIT_COUNT_SECONDS": 0}

@@ -29,6 +29,7 @@ from tracking import (
     sessions,
     uuid7,
 )
+from tracking.event_models import catalog, seen
 from tracking.models import (
     Client,
     Event,
@@ -399,8 +400,14 @@ def test_walk__of_a_batch__takes_a_fixed_number_of_queries(
     django_assert_max_num_queries: DjangoAssertNumQueries,
     settings: Any,
 ) -> None:
-    settings.TRACKING = {"DISPATCH": "worker", "CLIENT_CACHE_SECONDS": 60}
+    settings.TRACKING = {
+        "DISPATCH": "worker",
+        "CLIENT_CACHE_SECONDS": 60,
+        "SEEN_COUNT_SECONDS": 3600,
+    }
     clients.by_id(shop.pk)
+    catalog.of([shop.pk])
+    seen.write()
     counts = []
     for size in (10, 200):
         browsers = BrowserFactory.create_batch(size, guest__client=shop)

@@ -2,6 +2,7 @@
 
 from .clients import Client, Key, PointOfSale
 from .commerce import Cart, Interaction, Order, OrderItem
+from .event_models import EventModel, SeenEvent, SeenProperty
 from .events import Event
 from .groups import Device, Group, Membership, Suppression
 from .guests import Guest, Identifier, IdentityLink, MergeRecord
@@ -13,6 +14,7 @@ __all__ = [
     "Client",
     "Device",
     "Event",
+    "EventModel",
     "FollowUp",
     "Group",
     "Guest",
@@ -27,6 +29,8 @@ __all__ = [
     "OrderItem",
     "PointOfSale",
     "QuarantinedMessage",
+    "SeenEvent",
+    "SeenProperty",
     "Session",
     "Suppression",
     "WalkNote",
