@@ -184,17 +184,17 @@ def fits(type: Type, value: object) -> bool:
 
 def kind_of(value: object) -> str:
     """Name the type of a JSON value; "null" for None."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, int):
-        return "integer"
-    if isinstance(value, float):
-        return "float"
-    return "list" if isinstance(value, list) else "object"
+    return _KINDS.get(type(value), "object")
+
+
+_KINDS: Final = {
+    type(None): "null",
+    bool: "boolean",
+    str: "string",
+    int: "integer",
+    float: "float",
+    list: "list",
+}
 
 
 def shown(value: object, *, longest: int = 40) -> str:

@@ -58,35 +58,25 @@ def observe(data: Mapping[str, Any]) -> set[Property]:
 
 def _observe(value: Any, path: str, steps: int, found: set[Property]) -> None:
     if isinstance(value, dict):
-        for name, item in value.items():
-            after = _after(name)
-            if not after:
-                continue
-            there = path + after if path else after.removeprefix(".")
-            if not _add(there, item, found):
-                return
-            if steps > 1 and isinstance(item, dict | list):
-                _observe(item, there, steps - 1, found)
-    elif isinstance(value, list):
-        there = f"{path}[]"
-        for item in value[:MOST_ITEMS]:
-            if not _add(there, item, found):
-                return
-            if steps > 1 and isinstance(item, dict | list):
-                _observe(item, there, steps - 1, found)
-
-
-def _add(path: str, value: Any, found: set[Property]) -> bool:
-    if len(found) >= MOST_PROPERTIES:
-        return False
-    if len(path) <= paths.LONGEST:
-        found.add((path, kind_of(value)))
-    return True
+        places = [(there, item) for name, item in value.items() if (there := _below(path, name))]
+    else:
+        places = [(path + "[]", item) for item in value[:MOST_ITEMS]]
+    for there, item in places:
+        if len(found) >= MOST_PROPERTIES:
+            return
+        found.add((there, kind_of(item)))
+        if steps > 1 and isinstance(item, dict | list):
+            _observe(item, there, steps - 1, found)
 
 
 @lru_cache(maxsize=10_000)
-def _after(name: str) -> str:
-    return "" if looks_personal(name) or _ID.search(name) else paths.after(name)
+def _below(path: str, name: str) -> str:
+    """Return the path of a key below a path; empty where it names no property."""
+    if looks_personal(name) or _ID.search(name):
+        return ""
+    there = path + paths.after(name) if path else paths.after(name).removeprefix(".")
+    # Lists may add to it.
+    return there if len(there) <= paths.LONGEST - 2 * MOST_STEPS else ""
 
 
 def looks_personal(text: str) -> bool:
@@ -116,9 +106,8 @@ def _leaves(value: Any, path: str, steps: int) -> Iterator[tuple[str, Any]]:
     """Yield the scalars that may be shown, where their names do not say that they are personal."""
     if isinstance(value, dict) and steps:
         for name, item in value.items():
-            after = _after(name)
-            if after and not _names_personal(name):
-                there = path + after if path else after.removeprefix(".")
+            there = _below(path, name)
+            if there and not _names_personal(name):
                 yield from _leaves(item, there, steps - 1)
     elif isinstance(value, list) and steps:
         for item in value[:MOST_ITEMS]:
