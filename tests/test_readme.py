@@ -8,6 +8,7 @@ import personalize.conf
 import tracking.conf
 from project.celery import app
 from tests.services import ROOT
+from tracking.event_models import files
 
 README = (ROOT / "README.md").read_text()
 PROJECT = (ROOT / "pyproject.toml").read_text()
@@ -46,6 +47,14 @@ def test_readme__beat_schedule__is_the_demo_projects() -> None:
 def test_readme__python_blocks__compile() -> None:
     for code in blocks("python"):
         compile(code, "README.md", "exec")
+
+
+def test_readme__event_models_file__is_read() -> None:
+    (document,) = [code for code in blocks("json") if "eventModels" in code]
+
+    (model,) = files.read(document.encode())
+
+    assert len(model.fields) == 3
 
 
 def test_readme__first_screen__has_the_two_commands_alone_on_their_lines() -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from personalize.models import Flow
 from tests.conftest import Database
-from tracking.models import Client
+from tracking.models import Client, EventModel
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -110,6 +110,29 @@ def test_rows__removed_and_grouped_in_a_browser__are_saved_so(marketer: Page, sh
             {"all": [{"field": "request.params.tier", "operator": "is", "value": "gold"}]},
         ]
     }
+
+
+def test_event_model__typed_in_a_browser__is_saved_with_the_rows_that_are_left(
+    marketer: Page, shop: Client
+) -> None:
+    page = marketer
+    page.goto("/admin/tracking/eventmodel/add/")
+    rows = page.locator(".tr-row:visible")
+    assert rows.count() == 1
+    page.fill("#id_event_type", "VIEW")
+    rows.nth(0).locator(".tr-path").fill("ext.gone")
+    for path, type in (("ext.score", "integer"), ("page", "string")):
+        page.click(".tr-add-row")
+        rows.last.locator(".tr-path").fill(path)
+        rows.last.locator("select").select_option(type)
+    rows.nth(0).locator(".tr-remove-row").click()
+    page.click("[name=_continue]")
+
+    assert rows.count() == 2
+    assert EventModel.objects.get().fields == [
+        {"path": "ext.score", "type": "integer"},
+        {"path": "page", "type": "string"},
+    ]
 
 
 def fill(row: Any, *, field: str, operator: str, detail: str = "", value: str = "") -> None:

@@ -88,7 +88,7 @@ def parse(document: object, *, most_extension: int = MOST_EXTENSION) -> tuple[Fi
 
 def plain(fields: Sequence[Field]) -> list[dict[str, Any]]:
     """Return the fields as JSON objects, as `parse` reads them."""
-    built: list[dict[str, Any]] = msgspec.to_builtins(fields)
+    built: list[dict[str, Any]] = msgspec.to_builtins(list(fields))
     return built
 
 
@@ -145,6 +145,8 @@ def _faults_of_allowed(field: Field) -> Iterator[str]:
             yield f"{shown(value)} is not of the type {field.type}."
         elif isinstance(value, str) and len(value) > _LONGEST_ALLOWED:
             yield f"{shown(value)} has more than {_LONGEST_ALLOWED} characters."
+        elif isinstance(value, str) and not (value.isprintable() and value == value.strip() != ""):
+            yield f"{shown(value)} is empty, has space around it, or what cannot be typed."
 
 
 def _faults_between(fields: Sequence[Field], known: Mapping[Steps, Field]) -> Iterator[Fault]:

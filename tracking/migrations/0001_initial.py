@@ -536,7 +536,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('event_type', models.CharField(help_text='As it is sent, such as VIEW or Order Completed.', max_length=200, verbose_name='type')),
-                ('mode', models.CharField(choices=[('OBSERVE', 'Observe'), ('WARN', 'Warn'), ('REJECT', 'Reject')], default='OBSERVE', max_length=8, verbose_name='mode')),
+                ('mode', models.CharField(choices=[('OBSERVE', 'Observe'), ('WARN', 'Warn'), ('REJECT', 'Reject')], default='OBSERVE', help_text='Of events that do not fit: Observe keeps them without a word, Warn keeps them with warnings, Reject sets them aside in the quarantine, from where they can be replayed.', max_length=8, verbose_name='mode')),
                 ('description', models.TextField(blank=True, verbose_name='description')),
                 ('fields', models.JSONField(blank=True, default=list, verbose_name='fields')),
                 ('updated_at', models.DateTimeField(auto_now=True, verbose_name='changed at')),

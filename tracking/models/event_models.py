@@ -25,7 +25,16 @@ class EventModel(models.Model):
     event_type = models.CharField(
         _("type"), max_length=200, help_text=_("As it is sent, such as VIEW or Order Completed.")
     )
-    mode = models.CharField(_("mode"), max_length=8, choices=Mode.choices, default=Mode.OBSERVE)
+    mode = models.CharField(
+        _("mode"),
+        max_length=8,
+        choices=Mode.choices,
+        default=Mode.OBSERVE,
+        help_text=_(
+            "Of events that do not fit: Observe keeps them without a word, Warn keeps them with "
+            "warnings, Reject sets them aside in the quarantine, from where they can be replayed."
+        ),
+    )
     description = models.TextField(_("description"), blank=True)
     fields = models.JSONField(_("fields"), default=list, blank=True)
     updated_at = models.DateTimeField(_("changed at"), auto_now=True)
