@@ -59,7 +59,7 @@ def delete(model: EventModel) -> None:
 
 
 def export(client_id: int) -> str:
-    """Return the document of a client's models."""
+    """Return the document of a client's models. Raises fields.InvalidModel for one that is none."""
     rows = EventModel.objects.filter(client=client_id)
     return files.write(_document(row) for row in rows)
 
@@ -86,7 +86,11 @@ def import_models(
 def _change(row: EventModel | None, model: ModelDocument) -> Change:
     if row is None:
         return Change(model.type, Outcome.MADE)
-    same = _document(row) == model
+    try:
+        same = _document(row) == model
+    except fields.InvalidModel:
+        # Written past the form: what is given mends it.
+        same = False
     return Change(model.type, Outcome.UNCHANGED if same else Outcome.CHANGED)
 
 

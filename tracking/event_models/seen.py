@@ -55,9 +55,12 @@ class _Tally:
         self.first_seen = min(self.first_seen, message.received_at)
         self.last_seen = max(self.last_seen, message.received_at)
         self.samples.append(str(message.ref))
-        for each in observing.observe(message.data):
-            if each in self.properties or len(self.properties) < MOST_PROPERTIES:
-                self.properties[each] += 1
+        found = observing.observe(message.data)
+        if len(self.properties) + len(found) > MOST_PROPERTIES:
+            room = MOST_PROPERTIES - len(self.properties)
+            new = sorted(found - self.properties.keys())
+            found = (found & self.properties.keys()).union(new[:room])
+        self.properties.update(found)
 
 
 _tallies: dict[_Key, _Tally] = {}

@@ -22,6 +22,9 @@ logger = logging.getLogger("tracking")
 #: Reason under which a message is set aside that its model rejects.
 CODE: Final = "event_model"
 
+#: Who asks to be forgotten is, whatever else the event has or lacks.
+_ALWAYS_LET_IN: Final = frozenset({suppression.BLOCKS, suppression.UNBLOCKS, suppression.DELETES})
+
 _Read: TypeAlias = Callable[[Collection[int]], Models]
 _Problems: TypeAlias = dict[UUID, list[str]]
 
@@ -81,7 +84,10 @@ def _rejected(messages: Sequence[Message], problems: _Problems, models: Models) 
 
 def _mode(message: Message, models: Models) -> str:
     model = models.get((message.client_id, message.type))
-    return model.mode if model else EventModel.Mode.OBSERVE
+    mode = model.mode if model else EventModel.Mode.OBSERVE
+    if mode == EventModel.Mode.REJECT and message.type in _ALWAYS_LET_IN:
+        return EventModel.Mode.WARN
+    return mode
 
 
 def _to_refuse(rejected: Sequence[Message]) -> list[Message]:

@@ -113,6 +113,17 @@ def test_import__from_standard_input__is_taken(
     assert "2 made" in run("import")
 
 
+def test_command__where_a_stored_model_was_spoilt__says_so_and_an_import_mends_it(
+    on_sqlite: Database, shop: Client, tmp_path: Path
+) -> None:
+    EventModel.objects.create(client=shop, event_type="VIEW", fields=[{"x": 1}])
+
+    with pytest.raises(CommandError, match="A stored model cannot be read"):
+        run("export")
+    assert "1 made, 1 changed" in run("import", written(tmp_path, DOCUMENT))
+    assert "ext.score" in run("export")
+
+
 def test_command__without_such_a_client_or_file__fails_in_words(
     on_sqlite: Database, shop: Client, tmp_path: Path
 ) -> None:

@@ -154,6 +154,21 @@ def test_reject__an_event_of_somebody_who_was_erased__is_not_kept_in_the_quarant
     assert not Event.objects.exists()
 
 
+def test_reject__the_event_that_deletes_somebody__is_done_all_the_same(
+    on_sqlite: Database, api: Api, shop: Client
+) -> None:
+    model(
+        shop, "REJECT", {"path": "reason", "type": "string", "required": True}, type="User Deleted"
+    )
+    call = {"writeKey": api.client_key, "userId": "ada"}
+    api.json(api.post("/v1/identify", call | {"traits": {"email": "ada@example.com"}}))
+
+    api.json(api.post("/v1/track", call | {"event": "User Deleted"}))
+
+    assert not Guest.objects.filter(email="ada@example.com").exists()
+    assert not QuarantinedMessage.objects.exists()
+
+
 def test_reject__an_event_of_a_new_browser__brings_no_guest_into_the_world(
     on_sqlite: Database, api: Api, shop: Client
 ) -> None:

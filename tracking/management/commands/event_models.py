@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tracking.event_models import editing, files
+from tracking.event_models import editing, fields, files
 from tracking.event_models.editing import Change, Outcome
 from tracking.models import Client
 
@@ -37,6 +37,10 @@ class Command(BaseCommand):
                 self._export(client, options["file"])
             else:
                 self._import(client, options["file"], dry_run=options["dry_run"])
+        except fields.InvalidModel as error:
+            raise CommandError(
+                f"A stored model cannot be read; save it in the admin: {error}"
+            ) from error
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}.") from error
 
