@@ -20,7 +20,8 @@ from tests.connection import Answer, Connection, in_chunks, request
 from tests.factories import CLIENT_KEY, FlowFactory
 from tests.services import Service, WebServer, wait_until
 from tests.tracking.test_doors import ODD_VALUES, UNREADABLE
-from tracking.models import Client, Event, InboxEntry, QuarantinedMessage
+from tracking import keyed
+from tracking.models import Client, Event, Identifier, InboxEntry, QuarantinedMessage
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -342,6 +343,37 @@ def test_event_by_get__as_raw_json__is_stored_where_the_server_takes_quotes(site
         assert answer.status == (200 if taken else 400)
 
     assert held() == (len(GET_DOORS) if taken else 0, 0)
+
+
+def test_tracking_address__with_a_slash_in_an_id__is_told_apart_as_far_as_the_server_hands_it_on(
+    site: Site, shop: Client
+) -> None:
+    answers = [
+        site.ask(get(f"/api/{CLIENT_KEY}/click/{user}/1/5?categorypath=%2FShoes%2FTrail"))
+        for user in ("a%2Fb", "c")
+    ]
+
+    assert [answer and answer.status for answer in answers] == [204, 204]
+    users = Identifier.objects.filter(provider="IBEXA").values_list("value", flat=True)
+    assert set(users) == {keyed.user(shop.ref, "a/b"), keyed.user(shop.ref, "c")}
+    assert {event.data["itemid"] for event in Event.objects.all()} == {"5"}
+    assert {event.data["categorypath"] for event in Event.objects.all()} == {"Shoes/Trail"}
+
+
+def test_tracking_address__with_a_backslash_or_too_long__is_refused(site: Site) -> None:
+    for path, status in (
+        (f"/api/{CLIENT_KEY}/click/a%5Cb/1/5", 400),
+        (f"/api/{CLIENT_KEY}/click/a/1/0", 400),
+        (f"/api/{CLIENT_KEY}/click/a/1/5?x={'y' * 8200}", 414),
+        (f"/api/{CLIENT_KEY}/dance/a/1/5", 404),
+        ("/api/nobody/click/a/1/5", 404),
+    ):
+        answer = site.ask(get(path))
+        # A server may refuse an address of this length itself.
+        assert answer is not None
+        assert answer.status in (status, 400 if status == 414 else status), path
+
+    assert held() == (0, 0)
 
 
 def test_event_by_get__of_the_largest_size__is_stored_where_the_server_takes_it(
