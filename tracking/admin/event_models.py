@@ -20,7 +20,7 @@ from tracking.admin import payloads, seen_page
 from tracking.admin.event_model_forms import EventModelForm
 from tracking.admin.scoping import ClientFilter, ClientScopedAdmin, ReadOnlyAdmin, visible_clients
 from tracking.event_models import editing, seen
-from tracking.event_models.fields import MOST_FIELDS, Field
+from tracking.event_models.fields import Field
 from tracking.models import EventModel, SeenEvent, SeenProperty
 
 _PROPOSE = "propose"
@@ -76,10 +76,7 @@ class EventModelAdmin(ClientScopedAdmin[EventModel]):
         if request.method != "GET" or _PROPOSE not in request.GET:
             return ()
         known = self._seen(request, model)
-        if known is None:
-            return ()
-        room = MOST_FIELDS - (len(model.fields) if model else 0)
-        return seen_page.proposal(known, model)[: max(room, 0)]
+        return seen_page.proposal(known, model) if known else ()
 
     def _seen(self, request: HttpRequest, model: EventModel | None) -> SeenEvent | None:
         user: Any = request.user

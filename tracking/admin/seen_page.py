@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from tracking.event_models import checking, fields, observing, proposing
+from tracking.event_models import checking, editing, fields, observing, proposing
 from tracking.event_models.fields import Field
 from tracking.event_models.proposing import SeenPath
 from tracking.models import Event, EventModel, SeenEvent
@@ -47,17 +47,12 @@ def seen_of(client_id: int, event_type: str) -> SeenEvent | None:
 
 def proposal(seen: SeenEvent, model: EventModel | None = None) -> tuple[Field, ...]:
     """Return the fields of a model of what was seen; of those a model lacks, where there is one."""
-    proposed = proposing.propose(_paths(seen), events=seen.count)
-    if model is None:
-        return proposed
-    known = _fields(model)
-    lacking: list[Field] = []
-    for field in proposed:
-        # What stands above or below a field of the model may contradict it.
-        candidates = [*known, *lacking, field]
-        if not any(fields.faults_of(candidates)):
-            lacking.append(field)
-    return tuple(lacking)
+    return proposing.propose(
+        _paths(seen),
+        events=seen.count,
+        known=_fields(model) if model else (),
+        most_extension=editing.most_extension(),
+    )
 
 
 def rows(

@@ -30,6 +30,13 @@ def faults(*given: dict[str, Any]) -> list[str]:
     return [str(fault) for fault in caught.value.faults]
 
 
+def paths_of(data: dict[str, Any]) -> list[SeenPath]:
+    seen: dict[str, dict[str, int]] = {}
+    for path, kind in observing.observe(data):
+        seen.setdefault(path, {})[kind] = 1
+    return [SeenPath(path, kinds) for path, kinds in seen.items()]
+
+
 # --- paths -----------------------------------------------------------------------------
 
 
@@ -163,12 +170,9 @@ def test_problems__of_a_hopeless_event__end_at_ten_and_quote_little() -> None:
 
 @given(EVENTS)
 def test_model__proposed_from_one_event__fits_that_event(data: dict[str, Any]) -> None:
-    seen: dict[str, dict[str, int]] = {}
-    for path, kind in observing.observe(data):
-        seen.setdefault(path, {})[kind] = 1
-    model = proposing.propose([SeenPath(path, kinds) for path, kinds in seen.items()], events=1)
+    model = proposing.propose(paths_of(data), events=1)
 
-    fields.parse(fields.plain(model), most_extension=1000)
+    fields.parse(fields.plain(model))
     assert checking.check(data, checking.compiled(model)) == []
 
 
@@ -265,6 +269,30 @@ def test_proposal__takes_types_and_what_always_comes_from_the_counts() -> None:
         Field(path="ext.mixed", type="any"),
         Field(path="empty", type="list"),
     )
+
+
+@given(EVENTS, EVENTS)
+def test_proposal__for_a_model_there_is__adds_what_goes_with_it(
+    old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    model = proposing.propose(paths_of(old), events=1)
+
+    more = proposing.propose(paths_of(new), events=1, known=model)
+
+    fields.parse(fields.plain([*model, *more]))
+    assert not {field.path for field in model} & {field.path for field in more}
+
+
+def test_proposal__of_more_than_a_model_can_have__takes_the_most_frequent() -> None:
+    names = [f"{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(200)]
+    seen = [SeenPath(f"ext.{name}", {"string": 200 - n}) for n, name in enumerate(names)]
+    seen += [SeenPath(name, {"string": 1}) for name in names]
+
+    model = proposing.propose(seen, events=200)
+
+    assert [field.path for field in model[:50]] == [f"ext.{name}" for name in names[:50]]
+    assert len(model) == fields.MOST_FIELDS
+    fields.parse(fields.plain(model))
 
 
 def test_proposal__from_few_events__requires_nothing() -> None:

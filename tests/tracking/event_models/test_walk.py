@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from tests.api import Api
 from tests.conftest import Database
-from tests.factories import ClientFactory
+from tests.factories import ClientFactory, FlowFactory
+from tests.tracking.test_pipeline import poison_step
 from tracking import quarantine, retention, suppression, tasks
 from tracking.event_models import editing, seen
 from tracking.models import (
@@ -252,14 +253,28 @@ def test_seen__counts_what_landed_alone(database: Database, api: Api, shop: Clie
     assert counts()["ext.score"] == {"integer": 1}
 
 
+def test_seen__of_a_batch_that_is_walked_in_halves__counts_each_event_once(
+    database: Database, api: Api, shop: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison_step(monkeypatch, "m3")
+    browser = api.create_browser()["ref"]
+
+    api.batch(*({"type": "VIEW", "browserId": browser, "messageId": f"m{n}"} for n in range(8)))
+
+    assert Event.objects.count() == 7
+    assert SeenEvent.objects.get().count == 7
+
+
 def test_seen__runs_of_flows_and_types_that_name_people__are_not_counted(
     on_sqlite: Database, api: Api, shop: Client
 ) -> None:
+    flow = FlowFactory.create(client=shop, live=True)
     browser = api.create_browser()["ref"]
+    api.json(api.call_flows(flow.friendly_id, browserId=browser))
     api.json(api.send("Met ada@example.com", browser))
     api.json(api.send("VIEW", browser, ext={"ada@example.com": 1}))
 
-    assert Event.objects.count() == 2
+    assert Event.objects.count() == 3
     assert SeenEvent.objects.get().event_type == "VIEW"
     assert not SeenProperty.objects.filter(path__contains="@").exists()
 
