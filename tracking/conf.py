@@ -59,6 +59,8 @@ class Settings:
     RETAIN_QUARANTINE_DAYS: int = 30
     RETAIN_EVENTS_DAYS: int = 400
     RETAIN_VISITORS_DAYS: int = 90
+    # An item's category that only clicks tell of, after the last of them.
+    CATEGORY_DAYS: int = 90
     # The first-party browser cookie of the middleware.
     COOKIE_NAME: str = "bid"
     COOKIE_AGE: int = 400 * 24 * 3600

@@ -34,6 +34,8 @@ from tracking.models import (
     IdentityLink,
     InboxEntry,
     Interaction,
+    Item,
+    ItemCategory,
     Key,
     Membership,
     MergeRecord,
@@ -323,6 +325,8 @@ exempt(Group, "An account or an object. Who belongs to it is in its memberships.
 exempt(EventModel, "What events are meant to have, as staff have described it.")
 exempt(SeenEvent, "Names of types, counts, and refs of events that lead nowhere once those go.")
 exempt(SeenProperty, "Names and JSON types of properties, counted: never a value.")
+exempt(Item, "Describes products, no people.")
+exempt(ItemCategory, "Describes products, no people.")
 exempt(FollowUp, "Refs of events, for seconds.")
 exempt(WalkNote, "Refs of requests, for seconds.")
 exempt(Suppression, "Keyed hashes of those who were erased: that is how they stay so.")

@@ -14,6 +14,7 @@ from tracking.models import (
     Event,
     Guest,
     Interaction,
+    ItemCategory,
     QuarantinedMessage,
     SeenEvent,
     SeenProperty,
@@ -34,6 +35,7 @@ class Purged:
     sessions: int
     visitors: int
     seen: int
+    categories: int
 
 
 def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Purged:
@@ -43,6 +45,8 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
     Visitors and bots go with everything of theirs once they were idle for
     RETAIN_VISITORS_DAYS; customers stay, and whoever has bought something. An
     order stays with its guest, and so does what it is made of.
+    Items leave the categories that no click has told of for CATEGORY_DAYS;
+    those of an import stay.
     """
     limits = conf.settings()
     visitors = Guest.objects.filter(
@@ -57,6 +61,7 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
     held = QuarantinedMessage.objects.filter(quarantined_at__lt=held_before)
     deeds = Interaction.objects.filter(occurred_at__lt=before).exclude(verb__in=ORDER_VERBS)
     old_sessions = Session.objects.filter(ended_at__lt=before, status=Session.Status.CLOSED)
+    aged = ItemCategory.objects.aged(now - timedelta(days=limits.CATEGORY_DAYS))
     return Purged(
         quarantined=_in_steps(held, progress),
         events=_in_steps(Event.objects.filter(occurred_at__lt=before), progress),
@@ -66,6 +71,7 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
         visitors=_in_steps(visitors, progress),
         seen=_in_steps(SeenProperty.objects.filter(last_seen__lt=before), progress)
         + _in_steps(SeenEvent.objects.filter(last_seen__lt=before), progress),
+        categories=_in_steps(aged, progress),
     )
 
 

@@ -7,6 +7,7 @@ from .events import Event
 from .groups import Device, Group, Membership, Suppression
 from .guests import Guest, Identifier, IdentityLink, MergeRecord
 from .inbox import FollowUp, InboxEntry, QuarantinedMessage, WalkNote
+from .items import Item, ItemCategory
 from .sessions import Session
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "IdentityLink",
     "InboxEntry",
     "Interaction",
+    "Item",
+    "ItemCategory",
     "Key",
     "Membership",
     "MergeRecord",
