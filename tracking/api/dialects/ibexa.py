@@ -16,6 +16,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from tracking import clients, conf, inbox, licences, places
+from tracking.api import plain
 from tracking.api.base import ApiError, DoorViewSet, read_body
 from tracking.api.routes import undocumented
 from tracking.api.schema import Operation, Parameter, documented
@@ -119,27 +120,18 @@ class TrackerViewSet(DoorViewSet):
 
     def error(self, error: ApiError) -> HttpResponse:
         """Word a refusal for people: that is what the body is for."""
-        response = HttpResponse(
-            error.message.encode("utf-8", "replace") + b"\n",
-            status=error.status,
-            content_type="text/plain; charset=utf-8",
-        )
-        for name, value in {**error.headers, **_NOT_KEPT}.items():
-            response[name] = value
+        response = plain.refusal(error)
         # Django would log the address, and with it the user in clear.
         response._has_been_logged = True  # type: ignore[attr-defined]
         return response
-
-
-_NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def _done(request: Request) -> HttpResponse:
     wants = request.headers.get("Accept", "").strip().lower()
     # Pixels ask for images before all else; whoever takes anything needs none.
     if wants.startswith("image/"):
-        return HttpResponse(_PIXEL, content_type="image/gif", headers=_NOT_KEPT)
-    return HttpResponse(status=204, headers=_NOT_KEPT)
+        return HttpResponse(_PIXEL, content_type="image/gif", headers=plain.NOT_KEPT)
+    return HttpResponse(status=204, headers=plain.NOT_KEPT)
 
 
 def _license_keys(client: ClientConfig) -> list[str]:
