@@ -151,6 +151,7 @@ def test_security__is_basic_for_servers_and_none_for_the_public() -> None:
         "callFlowsByGet",
         "webLibraryUrl",
         "readBrowserSettings",
+        "readItemSchema",
         "sendSdkMetrics",
     }
     assert schema["components"]["securitySchemes"]["clientKeyAndToken"]["scheme"] == "basic"

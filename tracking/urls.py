@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver
 
 from tracking.api import events, extensions, guests, orders, sessions
-from tracking.api.dialects import ibexa, segment, sitecore
+from tracking.api.dialects import ibexa, ibexa_items, segment, sitecore
 from tracking.api.routes import nowhere
 
 app_name = "tracking"
@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *guests.urlpatterns,
     *extensions.urlpatterns,
     *orders.urlpatterns,
+    *ibexa_items.urlpatterns,
     # Last of the doors: its addresses have room for any name.
     *ibexa.urlpatterns,
     *nowhere(

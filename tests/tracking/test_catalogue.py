@@ -140,6 +140,13 @@ def test_item__of_thousands_asked_for_at_once__is_found(database: Database, shop
 # --- Changes ------------------------------------------------------------------------------------
 
 
+def change(shop: Client, key: ItemKey = SHOE, **values: Any) -> CatalogueItem:
+    later = NOW + timedelta(days=1)
+    return catalogue.change(
+        shop.pk, key, lambda item: items.checked(replace(item, **values)), now=later
+    )
+
+
 @pytest.mark.django_db
 def test_change__of_one_field__keeps_the_others_and_what_clicks_told(
     database: Database, shop: Client
@@ -147,15 +154,15 @@ def test_change__of_one_field__keeps_the_others_and_what_clicks_told(
     catalogue.put(shop.pk, [shoe()], now=NOW)
     click(shop, category="Clicked")
 
-    changed = catalogue.change(shop.pk, SHOE, {"price": 999}, now=NOW + timedelta(days=1))
+    changed = change(shop, price=999)
 
     paths = ("Clicked", "Sale", "Shoes/Red")
     assert changed == found(shop) == replace(shoe(), price=999, categories=paths, imported_at=NOW)
     assert categories(shop)["Clicked"] == "CLICK"
     with pytest.raises(catalogue.UnknownItem):
-        catalogue.change(shop.pk, OTHER, {"price": 999}, now=NOW)
+        change(shop, OTHER, price=999)
     with pytest.raises(NotAnItem, match="below zero"):
-        catalogue.change(shop.pk, SHOE, {"price": -1}, now=NOW)
+        change(shop, price=-1)
 
 
 @pytest.mark.django_db
@@ -163,7 +170,7 @@ def test_change__of_the_categories__replaces_them(database: Database, shop: Clie
     catalogue.put(shop.pk, [shoe()], now=NOW)
     click(shop, category="Clicked")
 
-    catalogue.change(shop.pk, SHOE, {"categories": ("Only",)}, now=NOW)
+    change(shop, categories=("Only",))
 
     assert categories(shop) == {"Only": "IMPORT"}
 

@@ -1,5 +1,6 @@
-"""Whose request this is: HTTP Basic with a client key and an API token, for servers."""
+"""Whose request this is: HTTP Basic with a client key and a secret, for servers."""
 
+import hmac
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -8,7 +9,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from tracking import clients
+from tracking import clients, licences
 from tracking.types import ClientConfig
 
 
@@ -26,6 +27,30 @@ class ClientBasicAuthentication(BasicAuthentication):
         return AnonymousUser(), client
 
 
+class CustomerBasicAuthentication(BasicAuthentication):
+    """User name = customer ID, which is the client key; password = license key."""
+
+    www_authenticate_realm = "personalize"
+
+    def authenticate_credentials(  # type: ignore[override]
+        self, userid: str, password: str, request: Any = None
+    ) -> tuple[Any, ClientConfig]:
+        client = clients.by_key(userid)
+        if client is None or not _has_licence(client, password):
+            raise AuthenticationFailed("The customer ID and license key do not fit together.")
+        return AnonymousUser(), client
+
+
+def _has_licence(client: ClientConfig, given: str) -> bool:
+    try:
+        keys = licences.of(client.id)
+    except licences.Unavailable as error:
+        raise AuthenticationFailed(str(error)) from None
+    sent = given.encode("utf-8", "replace")
+    matches = [hmac.compare_digest(key.encode(), sent) for key in keys]
+    return any(matches)
+
+
 class IsClient(BasePermission):
     """Only requests that proved whose they are."""
 
@@ -33,6 +58,12 @@ class IsClient(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return isinstance(request.auth, ClientConfig)
+
+
+class IsCustomer(IsClient):
+    """Only requests that proved whose they are by a license key."""
+
+    message = "Send the customer ID and the license key with HTTP Basic."
 
 
 def client_of(request: Request) -> ClientConfig:

@@ -232,8 +232,8 @@ class DoorViewSet(ViewSet):
 class ServerViewSet(DoorViewSet):
     """A door for servers, which prove whose they are with HTTP Basic."""
 
-    authentication_classes = (ClientBasicAuthentication,)
-    permission_classes = (IsClient,)
+    authentication_classes: Sequence[type[BaseAuthentication]] = (ClientBasicAuthentication,)
+    permission_classes: Sequence[type[BasePermission]] = (IsClient,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

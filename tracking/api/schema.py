@@ -217,6 +217,20 @@ if HAS_OPENAPI:
                 "description": "For servers. User name: the client key. Password: an API token.",
             }
 
+    class CustomerBasicScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+        """HTTP Basic with a customer ID and a license key, as the schema words it."""
+
+        target_class = "tracking.api.authentication.CustomerBasicAuthentication"
+        name = "customerAndLicenseKey"
+
+        def get_security_definition(self, auto_schema: AutoSchema) -> Schema:
+            return {
+                "type": "http",
+                "scheme": "basic",
+                "description": "For servers that speak Ibexa's protocol. User name: the client "
+                "key. Password: a license key.",
+            }
+
     class DoorSchema(AutoSchema):
         """Writes the OpenAPI operations of a viewset from its documentation."""
 

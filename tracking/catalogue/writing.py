@@ -1,11 +1,11 @@
 """Writes what imports and staff say of items: set by set, the last word on each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from tracking import clients, db, items
+from tracking import clients, db
 from tracking.catalogue.finding import item_of, rows_of
 from tracking.catalogue.sources import refuse_registered
 from tracking.items import CatalogueItem
@@ -49,26 +49,30 @@ def put(client_id: int, given: Iterable[CatalogueItem], *, now: datetime) -> int
 
 
 def change(
-    client_id: int, key: ItemKey, changes: Mapping[str, Any], *, now: datetime
+    client_id: int,
+    key: ItemKey,
+    how: Callable[[CatalogueItem], CatalogueItem],
+    *,
+    now: datetime,
 ) -> CatalogueItem:
     """
-    Change some fields of an item, by the names that CatalogueItem has.
+    Change an item by a function from what it is to what it shall be, checked.
 
-    What clicks told stays, unless the changes name it. Raises UnknownItem,
-    NotAnItem where the item could not be so, and ReadElsewhere.
+    What clicks told stays, and so do the sources of its categories unless it
+    changes them. Raises UnknownItem, ReadElsewhere, and what the function does.
     """
     _refuse_registered(client_id, [key])
 
     def store() -> CatalogueItem:
         row = _locked(client_id, key)
-        changed = items.checked(replace(item_of(row), **changes))
+        before = item_of(row)
+        changed = replace(how(before), key=key, imported_at=before.imported_at or now)
         values = _row(client_id, changed, now=now)
-        values["imported_at"] = row.imported_at or now
-        values["supplemented_at"] = row.supplemented_at
+        values |= {"imported_at": changed.imported_at, "supplemented_at": row.supplemented_at}
         db.insert_rows(Item, [values], on_conflict=_OVERWRITE)
-        if "categories" in changes:
+        if set(changed.categories) != set(before.categories):
             _replace_categories({row.pk: changed}, now=now)
-        return replace(changed, imported_at=values["imported_at"])
+        return changed
 
     return db.retried(store)
 
