@@ -351,6 +351,15 @@ def test_answers__of_every_door__are_as_documented(database: Database, api: Api)
     merged = [call("get", "/v2.1/guests/{ref}", ref=ref) for ref in (made, guest)]
     assert {one["guestType"] for one in merged} == {"customer", "retired"}
     call("delete", "/v2.1/guests/{ref}", ref=made, status=204)
+    item = {"name": "Shoe", "price": 12.45, "attributes": [{"key": "size", "value": 42}]}
+    call("post", "/v2.1/items", {"items": [item | {"id": 1}, {"id": "2", "type": 2}]})
+    call("post", "/v2.1/items", {"items": [{}]}, status=400)
+    call("put", "/v2.1/items/{type}/{id}", item, type=1, id="sku-3")
+    call("patch", "/v2.1/items/{type}/{id}", {"validTo": "2031-01-01"}, type=1, id="sku-3")
+    call("get", "/v2.1/items/{type}/{id}", type=1, id="sku-3")
+    call("get", "/v2.1/items", limit=2, valid="true")
+    call("delete", "/v2.1/items/{type}/{id}", type=1, id="sku-3", status=204)
+    call("get", "/v2.1/items/{type}/{id}", type=1, id="sku-3", status=404)
     ref = flow["ref"]
     call("get", "/v2/flowDefinitions")
     call("get", "/v2/flowDefinitions/{ref}", ref=ref)

@@ -52,6 +52,7 @@ TAGS = {
     "Events": "For servers: events in batches, and reading them back.",
     "Sessions": "For servers: visits.",
     "Guests": "For servers: profiles and their history.",
+    "Items": "For servers: the catalogue.",
     "Ibexa items": "For servers that speak Ibexa's protocol: the catalogue as XML.",
     "Flow execution": "For browsers, apps and servers: what to show to this guest.",
     "Flow definitions": "For servers: experiences and experiments, made and changed.",

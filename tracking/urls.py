@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver
 
-from tracking.api import events, extensions, guests, orders, sessions
+from tracking.api import events, extensions, guests, items, orders, sessions
 from tracking.api.dialects import ibexa, ibexa_items, segment, sitecore
 from tracking.api.routes import nowhere
 
@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *sessions.urlpatterns,
     *guests.urlpatterns,
     *extensions.urlpatterns,
+    *items.urlpatterns,
     *orders.urlpatterns,
     *ibexa_items.urlpatterns,
     # Last of the doors: its addresses have room for any name.
@@ -22,7 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *nowhere(
         r"(?:(?:v1/)?events/)?v1\.2/(?:browser|events?)",
         r"v2/(?:events|sessions|orders|orderitems)",
-        r"v2\.1/(?:guests|orders|orderitems)",
+        r"v2\.1/(?:guests|items|orders|orderitems)",
         "v1/analytics-js",
         "analytics-next",
         r"analytics\.js/v1",

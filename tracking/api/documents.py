@@ -1,4 +1,4 @@
-"""What the reading doors answer: events, sessions, guests and timelines in their public form."""
+"""What the reading doors answer: events, sessions, guests, timelines and items in public form."""
 
 from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
@@ -381,3 +381,42 @@ class Timeline(msgspec.Struct, kw_only=True):
 
     items: list[TimelineLine]
     next: Annotated[str | None, Meta(description="Address of the next, older page.")]
+
+
+class AttributeDocument(msgspec.Struct, kw_only=True):
+    """One property of an item."""
+
+    key: Annotated[str, Meta(examples=["brand"])]
+    value: Annotated[str, Meta(examples=["Acme"])]
+    type: Annotated[Literal["NOMINAL", "NUMERIC", "TEXT"], Meta(title="AttributeType")]
+
+
+class ItemDocument(msgspec.Struct, kw_only=True):
+    """An item of the catalogue. What is not known is empty or null."""
+
+    type: Annotated[int, Meta(examples=[1])]
+    id: Annotated[str, Meta(examples=["sku-42"])]
+    name: str
+    price: Annotated[
+        str | None, Meta(description="In whole units of the currency.", examples=["12.45"])
+    ]
+    currency: Annotated[str | None, Meta(examples=["EUR"])]
+    url: str
+    image: str
+    description: str
+    categories: Annotated[list[str], Meta(examples=[["Sale", "Shoes/Red"]])]
+    attributes: list[AttributeDocument]
+    content: dict[str, str]
+    validFrom: Stamp | None
+    validTo: Annotated[Stamp | None, Meta(description="The first moment when it no longer is.")]
+    importedAt: Annotated[
+        Stamp | None, Meta(description="Null of items that only clicks have told of.")
+    ]
+
+
+class ItemList(msgspec.Struct, kw_only=True):
+    """A page of items, the newest first."""
+
+    items: list[ItemDocument]
+    next: Annotated[str | None, Meta(description="Address of the next, older page.")]
+    previous: Annotated[str | None, Meta(description="Address of the page before.")]

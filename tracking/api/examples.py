@@ -201,6 +201,31 @@ EXTENSION = {
     )
 }
 
+_ITEM = {
+    "name": "Trail shoe",
+    "price": "89.90",
+    "currency": "EUR",
+    "url": "https://shop.example/shoes/trail-42",
+    "image": "https://shop.example/images/trail-42.jpg",
+    "categories": ["Shoes/Trail", "Sale"],
+    "attributes": [
+        {"key": "brand", "value": "Acme"},
+        {"key": "weight", "value": 280, "type": "NUMERIC"},
+    ],
+    "content": {"text": "A light shoe for stony paths."},
+    "validFrom": "2026-01-10T08:00:00",
+}
+ITEM = {
+    "all": Example(summary="All of an item", value=_ITEM),
+    "price": Example(summary="Its price alone", value={"price": "79.90"}),
+}
+ITEMS = {
+    "items": Example(
+        summary="Two items, of which one has a type",
+        value={"items": [{"id": "TRAIL-42", **_ITEM}, {"type": 2, "id": "how-to-run"}]},
+    )
+}
+
 COURSE = {
     "type": "track",
     "userId": "AiUGstSDIg",

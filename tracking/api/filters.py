@@ -3,11 +3,14 @@
 from typing import Any, TypeVar
 
 import django_filters
+from django import forms
 from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
 from rest_framework.request import Request
 
+from tracking import items
 from tracking.api.base import ApiError
-from tracking.models import Event, Guest, Order, OrderItem, Session
+from tracking.models import Event, Guest, Item, Order, OrderItem, Session
 from tracking.types import DEVICES
 from tracking.wire.common import browser_id, key
 
@@ -162,6 +165,47 @@ class GuestFilter(django_filters.FilterSet):
             through = Q(merged__identifiers__provider=provider, merged__identifiers__value=value)
             rows = rows.filter(named | through).distinct()
         return rows
+
+
+class WholeNumberFilter(django_filters.NumberFilter):
+    """A number without decimals."""
+
+    field_class = forms.IntegerField  # type: ignore[assignment]
+
+
+class ItemFilter(django_filters.FilterSet):
+    """By type, id, category with those below it, part of the name, and whether it is its time."""
+
+    type = WholeNumberFilter(
+        min_value=1, max_value=items.LARGEST_TYPE, help_text="Items of this type."
+    )
+    id = django_filters.CharFilter(field_name="item_id", help_text="The id, in any type.")
+    category = django_filters.CharFilter(
+        method="by_category", help_text="A path: items in it, or below it."
+    )
+    name = django_filters.CharFilter(
+        lookup_expr="icontains", help_text="Part of the name, in any case."
+    )
+    valid = django_filters.ChoiceFilter(
+        choices=[("true", "true"), ("false", "false")],
+        method="by_validity",
+        help_text="Whether it is the item's time now.",
+    )
+
+    class Meta:
+        model = Item
+        fields: list[str] = []
+
+    def by_category(self, rows: Any, name: str, value: str) -> QuerySet[Item]:
+        found: QuerySet[Item] = rows.in_category(value.strip().strip("/"))
+        return found
+
+    def by_validity(self, rows: Any, name: str, value: str) -> QuerySet[Item]:
+        valid: QuerySet[Item] = rows.valid(timezone.now())
+        if value == "true":
+            return valid
+        outside: QuerySet[Item] = rows.exclude(pk__in=valid.values("pk"))
+        return outside
 
 
 def members(guest_ref: Any) -> QuerySet[Guest]:

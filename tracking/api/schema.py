@@ -492,6 +492,8 @@ def _of_filter(name: str, filter: django_filters.Filter) -> Parameter:
         kind = UUID
     elif isinstance(filter, django_filters.IsoDateTimeFilter):
         kind = datetime
+    elif isinstance(filter, django_filters.NumberFilter):
+        kind = int
     elif isinstance(filter, django_filters.ChoiceFilter):
         kind = Literal[tuple(value for value, _ in filter.extra["choices"])]
     return Parameter(name=name, description=str(filter.extra.get("help_text", "")), type=kind)
