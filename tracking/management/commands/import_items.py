@@ -115,17 +115,20 @@ class _Progress:
         read = min(self._file.tell() / self._size, 1.0) if self._size else 0.0
         counts = f"{run.stored:,} items, {run.refused:,} refused"
         if not self._is_terminal:
-            self._output.write(f"{read:.0%} read: {counts}")
+            self._output.write(f"{read:.0%} read: {counts}", style_func=str)
             return
         filled = int(_WIDTH * read)
         bar = "#" * filled + "." * (_WIDTH - filled)
-        self._output.write(f"\r\x1b[K[{bar}] {read:.0%} {counts}", ending="")
-        self._output.flush()
+        self._draw(f"[{bar}] {read:.0%} {counts}")
 
     def clear(self) -> None:
         if self._is_terminal:
-            self._output.write("\r\x1b[K", ending="")
-            self._output.flush()
+            self._draw("")
+
+    def _draw(self, line: str) -> None:
+        # Plainly: it is no error, though it goes where errors go.
+        self._output.write(f"\r\x1b[K{line}", style_func=str, ending="")
+        self._output.flush()
 
 
 def _client(name: str) -> ClientConfig:
