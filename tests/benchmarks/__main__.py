@@ -13,7 +13,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.settings"
 os.environ.setdefault("SECRET_KEY", "benchmarks-only")
 django.setup()
 
-from tests.benchmarks import accept, drain, flows, report, visible  # noqa: E402
+from tests.benchmarks import accept, drain, flows, items, report, visible  # noqa: E402
 from tests.benchmarks import cluster as clusters  # noqa: E402
 from tests.benchmarks.run import Run  # noqa: E402
 
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "accept": accept.measure,
     "drain": drain.measure,
     "flows": flows.measure,
+    "items": items.measure,
     "visible": visible.measure,
 }
 

@@ -1,7 +1,7 @@
 """Writes what imports and staff say of items: set by set, the last word on each."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -162,7 +162,7 @@ def _row(client_id: int, item: CatalogueItem, *, now: datetime) -> dict[str, Any
         "url": item.url,
         "image": item.image,
         "description": item.description,
-        "attributes": [asdict(each) for each in item.attributes],
+        "attributes": item.attributes,
         "content": dict(item.content),
         "valid_from": item.valid_from,
         "valid_to": item.valid_to,
