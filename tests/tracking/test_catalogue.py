@@ -1,14 +1,17 @@
 """The catalogue: what imports, clicks and a site's own tables say of items, and who wins."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.core.exceptions import ImproperlyConfigured
-from django.db import IntegrityError
+from django.db import IntegrityError, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import given
@@ -349,6 +352,33 @@ def test_clicks__that_tell_nothing_new__write_nothing(
     assert Item.objects.count() == 50
 
 
+@pytest.mark.django_db(transaction=True)
+def test_imports_and_clicks__of_the_same_items_at_once__all_land(
+    on_postgres: Database, shop: Client
+) -> None:
+    keys = [ItemKey(1, str(number)) for number in range(200)]
+
+    def work(number: int) -> None:
+        try:
+            order = keys if number % 2 else keys[::-1]
+            if number < 4:
+                path = (f"Imported {number}",)
+                catalogue.put(shop.pk, [shoe(key=key, categories=path) for key in order], now=NOW)
+            else:
+                told = [Sighting(key=key, category=f"Clicked {number}") for key in order]
+                catalogue.supplement(shop.pk, told, now=NOW)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+
+    assert Item.objects.filter(imported_at=NOW).count() == 200
+    for row in Item.objects.prefetch_related("categories"):
+        sources = sorted(each.source for each in row.categories.all())
+        assert sources.count("IMPORT") == 1
+
+
 # --- Ageing -------------------------------------------------------------------------------------
 
 
@@ -462,6 +492,40 @@ def test_registered_products__of_numbers__are_named_by_just_their_digits(
 
     assert set(found) == {keys[0]}
     assert (found[keys[0]].price, found[keys[0]].currency) == (pk, "JPY")
+
+
+@pytest.mark.django_db
+def test_registered_products__with_methods_dates_and_related_rows__are_read_through_them(
+    on_sqlite: Database, shop: Client
+) -> None:
+    shop.time_zone = "Europe/Berlin"
+    shop.save()
+    clients.forget()
+    users: Any = get_user_model()._default_manager
+    user = users.create(username="ada", first_name="Ada", last_name="Lovelace")
+    user.groups.add(Group.objects.create(name="/Staff/Math/"), Group.objects.create(name="x\\y"))
+    catalogue.register(
+        8,
+        users.all(),
+        id="username",
+        name="get_full_name",
+        categories="groups",
+        price=lambda row: "free",
+        valid_from=lambda row: date(2026, 7, 1),
+        valid_to=lambda row: datetime.fromisoformat("2026-07-02T12:00"),
+    )
+    try:
+        item = found(shop, ItemKey(8, "ada"))
+    finally:
+        catalogue.unregister(8)
+
+    assert item == CatalogueItem(
+        key=ItemKey(8, "ada"),
+        name="Ada Lovelace",
+        categories=("Staff/Math",),
+        valid_from=datetime(2026, 6, 30, 22, tzinfo=UTC),
+        valid_to=datetime(2026, 7, 2, 10, tzinfo=UTC),
+    )
 
 
 @pytest.mark.django_db
