@@ -6,18 +6,19 @@ it holds their people; doors and admin read the rows.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from tracking import conf, interactions
+from tracking import catalogue, conf, interactions
 from tracking.commerce import folding
 from tracking.commerce.folding import Deed
 from tracking.commerce.vocabulary import CART_VERBS, Line, Verb
 from tracking.models import Cart, Guest, Interaction
+from tracking.types import ItemKey
 
 _NOTHING = Q(pk__in=())
 _WRITTEN = (
@@ -44,6 +45,15 @@ def key_of(client_id: int, cart_id: str, session_id: int | None, guest_id: int) 
     return CartKey(client_id, guest_id=guest_id)
 
 
+def having(client_id: int, items: Iterable[ItemKey]) -> list[CartKey]:
+    """Return the carts into which any of these items was ever put."""
+    rows = Interaction.objects.filter(
+        interactions.about(client_id, items), verb__in=CART_VERBS, guest__isnull=False
+    )
+    named = rows.values_list("cart_id", "session", "guest").distinct()
+    return [key_of(client_id, *each) for each in named]
+
+
 def near(people: Collection[int], *, first: datetime, last: datetime) -> list[CartKey]:
     """Return the carts of these people from which a purchase of then may have taken."""
     rows = Cart.objects.filter(
@@ -59,7 +69,7 @@ def rebuild(client_id: int, keys: Collection[CartKey]) -> Mapping[UUID, tuple[Li
     Returns what each checkout took out, by its event.
     """
     done = _done(client_id, keys)
-    begun = {key: deeds for key, deeds in done.items() if deeds}
+    begun = _priced(client_id, {key: deeds for key, deeds in done.items() if deeds})
     bought = _bought([deed for deeds in begun.values() for deed in deeds])
     carts = {
         key: folding.fold_cart([*deeds, *_taking_from(deeds, bought)])
@@ -76,6 +86,43 @@ def _done(client_id: int, keys: Collection[CartKey]) -> dict[CartKey, list[Deed]
         key = key_of(client_id, deed.act.cart_id, deed.session_id, deed.guest_id)
         found.setdefault(key, []).append(deed)
     return found
+
+
+def _priced(
+    client_id: int, done: Mapping[CartKey, Sequence[Deed]]
+) -> Mapping[CartKey, Sequence[Deed]]:
+    """Let what nobody priced cost what the catalogue says, and be called so."""
+    lines = [
+        line
+        for deeds in done.values()
+        for deed in deeds
+        if deed.act.verb is Verb.ADD
+        for line in deed.act.lines
+    ]
+    found = catalogue.find(
+        client_id, [line.item for line in lines if line.price is None or not line.name]
+    )
+    if not found:
+        return done
+
+    def known(line: Line) -> Line:
+        item = found.get(line.item)
+        if item is None:
+            return line
+        line = replace(line, name=line.name or item.name)
+        if line.price is None and item.price is not None:
+            line = replace(line, price=item.price, currency=item.currency)
+        return line
+
+    return {
+        key: [
+            replace(deed, act=replace(deed.act, lines=tuple(map(known, deed.act.lines))))
+            if deed.act.verb is Verb.ADD
+            else deed
+            for deed in deeds
+        ]
+        for key, deeds in done.items()
+    }
 
 
 def _among(client_id: int, keys: Collection[CartKey]) -> Q:

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from tracking import db
 from tracking.commerce.folding import Deed, told
@@ -117,3 +117,16 @@ def _lines(rows: Iterable[dict[str, Any]]) -> Iterable[Line]:
                 kind=row["kind"],
                 categories=tuple(row["categories"]),
             )
+
+
+def about(client_id: int, items: Iterable[ItemKey]) -> Q:
+    """Return the condition that rows are about any of these items of the client."""
+    asked = Q(pk__in=())
+    for item in items:
+        asked |= Q(item_type=item.type, item_id=item.id)
+    return Q(client=client_id) & asked
+
+
+def rename(client_id: int, old: ItemKey, new: ItemKey) -> None:
+    """Let everything that was done with one item have been done with another."""
+    Interaction.objects.filter(about(client_id, [old])).update(item_type=new.type, item_id=new.id)

@@ -14,11 +14,12 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from tracking import interactions
+from tracking import catalogue, interactions
 from tracking.commerce import folding
 from tracking.commerce.folding import Deed
 from tracking.commerce.vocabulary import CART_VERBS, ORDER_VERBS, Line, Verb
 from tracking.models import Event, Interaction, Order, OrderItem
+from tracking.types import ItemKey
 
 Taken = Mapping[UUID, tuple[Line, ...]]
 
@@ -140,6 +141,13 @@ def _scope(deed: Deed) -> tuple[int, int]:
     return (deed.person, deed.session_id or 0)
 
 
+def rename_items(client_id: int, old: ItemKey, new: ItemKey) -> None:
+    """Let the lines of one item be another's."""
+    OrderItem.objects.filter(order__client=client_id, item_type=old.type, item_id=old.id).update(
+        item_type=new.type, item_id=new.id
+    )
+
+
 def sums_of_visits(visits: Collection[int]) -> dict[int, dict[str, int]]:
     """Return what was bought in each visit, by currency, less what was given back."""
     rows = Order.objects.filter(session__in=visits, total__isnull=False).exclude(
@@ -184,7 +192,15 @@ def _store(
             lines.append((row, order.lines))
     Order.objects.bulk_create(new)
     Order.objects.bulk_update(changed, _WRITTEN)
-    _store_items(lines)
+    _store_items(lines, _names(client_id, lines))
+
+
+def _names(
+    client_id: int, told: Iterable[tuple[Order, Sequence[folding.OrderLine]]]
+) -> Mapping[ItemKey, str]:
+    """Return what the catalogue calls the items that nobody named."""
+    unnamed = [each.line.item for _, lines in told for each in lines if not each.line.name]
+    return {key: item.name for key, item in catalogue.find(client_id, unnamed).items()}
 
 
 def _places(first: Iterable[Deed]) -> dict[UUID, tuple[str, int | None]]:
@@ -231,7 +247,9 @@ def _is_assumed(order: folding.Order) -> bool:
     return any(each.line.is_currency_assumed for each in order.lines or ())
 
 
-def _store_items(told: Sequence[tuple[Order, Sequence[folding.OrderLine]]]) -> None:
+def _store_items(
+    told: Sequence[tuple[Order, Sequence[folding.OrderLine]]], names: Mapping[ItemKey, str]
+) -> None:
     rows = OrderItem.objects.filter(order__in=[order for order, _ in told])
     known: dict[int, list[OrderItem]] = {}
     for row in rows.select_for_update():
@@ -247,7 +265,7 @@ def _store_items(told: Sequence[tuple[Order, Sequence[folding.OrderLine]]]) -> N
             row = _pick(mine, each.line)
             (changed if row.pk else new).append(row)
             row.order, row.position = order, position
-            _fill_item(row, each)
+            _fill_item(row, each, names)
         gone += [row.pk for row in mine]
     OrderItem.objects.filter(pk__in=gone).delete()
     OrderItem.objects.bulk_create(new)
@@ -263,8 +281,9 @@ def _pick(rows: list[OrderItem], line: Line) -> OrderItem:
     return OrderItem(item_type=line.item.type, item_id=line.item.id)
 
 
-def _fill_item(row: OrderItem, each: folding.OrderLine) -> None:
+def _fill_item(row: OrderItem, each: folding.OrderLine, names: Mapping[ItemKey, str]) -> None:
     line = each.line
-    row.line_id, row.name, row.kind = line.line_id, line.name, line.kind
+    row.line_id, row.kind = line.line_id, line.kind
+    row.name = line.name or names.get(line.item, "")
     row.quantity, row.refunded_quantity = line.quantity, each.refunded
     row.price, row.currency = line.price, line.currency

@@ -6,17 +6,18 @@ again, or in another order, leaves the same carts and orders.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from tracking import carts, clients, commerce, db, interactions, orders
+from tracking import carts, catalogue, clients, commerce, db, interactions, orders
 from tracking.carts import CartKey
 from tracking.commerce import folding, stream
 from tracking.commerce.vocabulary import CART_VERBS, ORDER_VERBS, Act, Unusable, Verb
+from tracking.items import Sighting
 from tracking.models import Event, Guest
-from tracking.types import ClientConfig, Told
+from tracking.types import ClientConfig, ItemKey, Told
 
 logger = logging.getLogger("tracking")
 
@@ -68,6 +69,9 @@ def _lock(events: Sequence[Event]) -> None:
 def _follow(client: ClientConfig, events: Sequence[Event]) -> None:
     acts = [(event, act) for event in events if (act := _read(event, client)) is not None]
     interactions.store(acts)
+    catalogue.supplement(
+        client.id, _sightings(acts), now=max(event.received_at for event in events)
+    )
     touched = _touched(client, events, acts)
     deeds = orders.checkouts(client.id, touched.orders) if touched.orders else []
     touched.carts |= {
@@ -78,6 +82,21 @@ def _follow(client: ClientConfig, events: Sequence[Event]) -> None:
         orders.rebuild(client.id, touched.orders, taken)
     if touched.visits or touched.guests:
         orders.rebuild_grouped(client.id, touched.visits, touched.guests)
+
+
+def _sightings(acts: Iterable[tuple[Event, Act]]) -> Iterator[Sighting]:
+    """Yield what views tell of their items, and what things in carts are called."""
+    for _, act in acts:
+        if act.verb not in (Verb.VIEW, Verb.ADD):
+            continue
+        for line in act.lines:
+            yield Sighting(
+                key=line.item,
+                category=line.categories[0] if line.categories and act.verb is Verb.VIEW else "",
+                name=line.name,
+                url=line.url,
+                image=line.image_url,
+            )
 
 
 def _read(event: Event, client: ClientConfig) -> Act | None:
@@ -135,6 +154,20 @@ def _touched(
     if paying:
         touched.orders |= set(orders.paid_in(paying))
     return touched
+
+
+def transfer_items(client_id: int, moves: Iterable[tuple[ItemKey, ItemKey]]) -> None:
+    """
+    Rename items, in the catalogue and in all that was done with them. Raises ReadElsewhere.
+
+    Events stay as they were sent.
+    """
+    with db.write():
+        for old, new in catalogue.transfer(client_id, moves):
+            touched = carts.having(client_id, [old])
+            interactions.rename(client_id, old, new)
+            orders.rename_items(client_id, old, new)
+            carts.rebuild(client_id, touched)
 
 
 def _person(event: Event) -> int:

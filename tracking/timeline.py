@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -10,12 +11,13 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tracking import clients, commerce, money, semantics, wording
+from tracking import catalogue, clients, commerce, money, semantics, wording
 from tracking.commerce.vocabulary import Act, Unusable
+from tracking.commerce.vocabulary import Line as ItemLine
 from tracking.models import Event, Guest
 from tracking.semantics import Semantic, Value
 from tracking.semantics.table import Spec
-from tracking.types import TRACKING_TYPE, ClientConfig
+from tracking.types import TRACKING_TYPE, ClientConfig, ItemKey
 from tracking.wire.common import VIEW_TYPE
 from tracking.wire.ibexa import DIALECT as IBEXA
 
@@ -73,14 +75,32 @@ def of_guest(guest: Guest, *, before: UUID | None = None, limit: int = 50) -> li
 def lines_of(events: Sequence[Event]) -> list[Line]:
     """Put events of one client into words; their sessions are read along."""
     client = clients.by_id(events[0].client_id) if events else None
-    return [line_of(event, client=client) for event in events]
+    names = _names(events, client) if client else {}
+    return [line_of(event, client=client, names=names) for event in events]
 
 
-def line_of(event: Event, *, client: ClientConfig | None = None) -> Line:
-    """Put one event into words; what it says of commerce only where its client is given."""
+def _names(events: Sequence[Event], client: ClientConfig) -> Mapping[ItemKey, str]:
+    """Return what the catalogue calls the items of these events."""
+    acts = [_act(event, client) for event in events]
+    keys = {line.item for act in acts if act for line in act.lines if not line.name}
+    keys |= {key for event in events if (key := _item(event)) is not None}
+    return {key: item.name for key, item in catalogue.find(client.id, keys).items() if item.name}
+
+
+def line_of(
+    event: Event,
+    *,
+    client: ClientConfig | None = None,
+    names: Mapping[ItemKey, str] = MappingProxyType({}),
+) -> Line:
+    """
+    Put one event into words; what it says of commerce only where its client is given.
+
+    `names` are what items are called that the event itself does not name.
+    """
     is_run = event.type == TRACKING_TYPE
     semantic = semantics.describe(event.type, event.data) if event.dialect != IBEXA else None
-    sentence, detail = _tell(semantic, client) if semantic else _told(event, client)
+    sentence, detail = _tell(semantic, client) if semantic else _told(event, client, names)
     return Line(
         ref=event.ref,
         at=event.occurred_at,
@@ -101,12 +121,14 @@ def line_of(event: Event, *, client: ClientConfig | None = None) -> Line:
     )
 
 
-def _told(event: Event, client: ClientConfig | None) -> tuple[str, str]:
+def _told(
+    event: Event, client: ClientConfig | None, names: Mapping[ItemKey, str]
+) -> tuple[str, str]:
     """Tell an event that no table of names knows: commerce in its words, the rest by its type."""
     act = _act(event, client)
     if act is not None:
-        return wording.tell(act, {})
-    sentence = _recommendation(event.data, event.type) if event.dialect == IBEXA else ""
+        return wording.tell(act, names)
+    sentence = _recommendation(event, names) if event.dialect == IBEXA else ""
     return sentence or _sentence(event), _detail(event.data)
 
 
@@ -119,17 +141,29 @@ def _act(event: Event, client: ClientConfig | None) -> Act | None:
         return None
 
 
-def _recommendation(data: Mapping[str, Any], type: str) -> str:
+def _item(event: Event) -> ItemKey | None:
+    """Return the item that one of the tracker's events is about, whatever it says of it."""
+    kind, id = event.data.get("itemtypeid"), event.data.get("itemid")
+    if event.dialect != IBEXA or not isinstance(kind, int) or not isinstance(id, str):
+        return None
+    return ItemKey(kind, id)
+
+
+def _recommendation(event: Event, names: Mapping[ItemKey, str]) -> str:
     """Tell what came of recommendations, and of messages that have them."""
     sentences = {
-        "RENDERED": _("Was shown item %(item)s as a recommendation"),
-        "CLICKRECOMMENDED": _("Followed the recommendation of item %(item)s"),
+        "RENDERED": _("Was shown %(item)s as a recommendation"),
+        "CLICKRECOMMENDED": _("Followed the recommendation of %(item)s"),
         "TRIGGEROPENED": _("Opened the message “%(message)s”"),
-        "CLICKTRIGGERED": _("Followed item %(item)s in the message “%(message)s”"),
+        "CLICKTRIGGERED": _("Followed %(item)s in the message “%(message)s”"),
         "LOGIN": _("Logged in"),
     }
-    places = {"item": data.get("itemid", ""), "message": data.get("triggername", "")}
-    return sentences.get(type, "") % places
+    key = _item(event)
+    places = {
+        "item": wording.items([ItemLine(item=key)], names) if key else _("an item"),
+        "message": event.data.get("triggername", ""),
+    }
+    return sentences.get(event.type, "") % places
 
 
 def _sentence(event: Event) -> str:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tests.api import Api
 from tests.conftest import Database
 from tests.journeys.test_ibexa import EXAMPLES, guest_of, track
-from tracking import retention
+from tracking import retention, shopping
 from tracking.models import Cart, Client, FollowUp, Interaction, Order
+from tracking.types import ItemKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -570,3 +571,75 @@ def test_purge__of_what_is_old__keeps_orders_and_what_they_are_made_of(
     assert told(api, order) == ("o1", "REFUNDED", 8.0, {"laces": 2})
     assert not Cart.objects.exists()
     assert not Interaction.objects.filter(verb="ADD").exists()
+
+
+# --- the catalogue ---------------------------------------------------------------------
+
+
+def stock(api: Api) -> None:
+    items = [
+        {"type": 1, "id": "7", "name": "Ridge shoe", "price": 149, "currency": "EUR"},
+        {"type": 1, "id": "8", "name": "Breeze shirt", "price": 39, "currency": "EUR"},
+    ]
+    api.json(api.post("/v2.1/items", {"items": items}, basic=True))
+
+
+def test_cart__of_items_that_nobody_priced__is_worth_what_the_catalogue_says(
+    database: Database, api: Api, shop: Client
+) -> None:
+    stock(api)
+    track(api, "basket/u/1/7")
+    track(api, "basket/u/1/8")
+    track(api, "basket/u/1/9")
+
+    (session,) = api.read("/v2/sessions")["items"]
+    assert (session["cartType"], session["value"]) == ("OPEN", 188.0)
+
+    track(api, "buy/u/1/7?fullprice=99.00EUR")
+    (order,) = api.read("/v2.1/orders")["items"]
+    (line,) = order["orderItems"]["items"]
+    assert (line["name"], line["price"]) == ("Ridge shoe", 99.0)
+    assert api.read("/v2.1/items/1/7")["price"] == 149
+    lines = api.read(f"/v2.1/guests/{guest_of(shop, 'u').ref}/timeline")["items"]
+    assert [line["sentence"] for line in lines] == [
+        "Bought Ridge shoe for €99.00",
+        "Added item 9 to the cart",
+        "Added Breeze shirt to the cart",
+        "Added Ridge shoe to the cart",
+    ]
+
+
+def test_views__of_each_family__tell_the_catalogue_what_they_know(
+    database: Database, api: Api
+) -> None:
+    browser = api.create_browser()["ref"]
+    track(api, "click/u/1/7?categorypath=%2FShoes%2FTrail&title=Ridge%20shoe&price=1EUR")
+    call(api, "Product Viewed", product_id="8", name="Breeze shirt", category="Shirts", price=39)
+    api.json(api.send("VIEW", browser, product=product("9")))
+
+    told = {
+        item["id"]: (item["name"], item["categories"], item["price"])
+        for item in api.read("/v2.1/items")["items"]
+    }
+    assert told == {
+        "7": ("Ridge shoe", ["Shoes/Trail"], None),
+        "8": ("Breeze shirt", ["Shirts"], None),
+        "9": ("Shoe 9", [], None),
+    }
+
+
+def test_items__that_are_renamed__take_their_history_along(
+    database: Database, api: Api, shop: Client
+) -> None:
+    track(api, "basket/u/1/7?price=5EUR")
+    track(api, "buy/v/1/7?fullprice=5EUR")
+
+    shopping.transfer_items(shop.pk, [(ItemKey(1, "7"), ItemKey(2, "70"))])
+
+    kept = Interaction.objects.values_list("item_type", "item_id")
+    assert set(kept) == {(2, "70")}
+    (order,) = api.read("/v2.1/orders", productId="70")["items"]
+    assert [(each["itemType"], each["productId"]) for each in order["orderItems"]["items"]] == [
+        (2, "70")
+    ]
+    assert [(line["type"], line["id"]) for line in Cart.objects.get().lines] == [(2, "70")]

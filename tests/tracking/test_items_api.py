@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SHOE = {
     "id": "sku-42",
     "name": "Trail shoe",
-    "price": "89.90",
+    "price": 89.9,
     "currency": "EUR",
     "url": "https://shop.example/42",
     "image": "/42.jpg",
@@ -111,14 +111,14 @@ def test_item__changed__keeps_what_is_not_given_and_empties_what_is_null(
     seen = Sighting(key=ItemKey(1, "sku-42"), category="Clicked")
     catalogue.supplement(shop.pk, [seen], now=timezone.now())
 
-    changed = send(api, "patch", "/1/sku-42", {"price": "79.90", "image": None}).json()
+    changed = send(api, "patch", "/1/sku-42", {"price": 79.9, "image": None}).json()
     dollars = send(api, "patch", "/1/sku-42", {"currency": "USD"}).json()
     free = send(api, "patch", "/1/sku-42", {"price": None}).json()
 
-    assert (changed["price"], changed["image"], changed["name"]) == ("79.90", "", "Trail shoe")
+    assert (changed["price"], changed["image"], changed["name"]) == (79.9, "", "Trail shoe")
     assert changed["categories"] == ["Clicked", "Sale", "Shoes/Trail"]
     assert ItemCategory.objects.get(path="Clicked").source == "CLICK"
-    assert (dollars["price"], dollars["currency"]) == ("79.90", "USD")
+    assert (dollars["price"], dollars["currency"]) == (79.9, "USD")
     assert (free["price"], free["currency"]) == (None, None)
     assert send(api, "patch", "/1/other", {"price": 1}).status_code == 404
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tracking import money
 from tracking.semantics.table import Spec
 from tracking.wire.execution import FlowExecution
 
@@ -398,7 +399,7 @@ class ItemDocument(msgspec.Struct, kw_only=True):
     id: Annotated[str, Meta(examples=["sku-42"])]
     name: str
     price: Annotated[
-        str | None, Meta(description="In whole units of the currency.", examples=["12.45"])
+        float | None, Meta(description="In whole units of the currency.", examples=[12.45])
     ]
     currency: Annotated[str | None, Meta(examples=["EUR"])]
     url: str
@@ -420,3 +421,8 @@ class ItemList(msgspec.Struct, kw_only=True):
     items: list[ItemDocument]
     next: Annotated[str | None, Meta(description="Address of the next, older page.")]
     previous: Annotated[str | None, Meta(description="Address of the page before.")]
+
+
+def whole_units(amount: int | None, currency: str) -> float | None:
+    """Write an amount of minor units as answers have it: a number of whole units, 12.45."""
+    return None if amount is None or not currency else float(money.major(amount, currency))

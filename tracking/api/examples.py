@@ -203,7 +203,7 @@ EXTENSION = {
 
 _ITEM = {
     "name": "Trail shoe",
-    "price": "89.90",
+    "price": 89.9,
     "currency": "EUR",
     "url": "https://shop.example/shoes/trail-42",
     "image": "https://shop.example/images/trail-42.jpg",
@@ -217,7 +217,7 @@ _ITEM = {
 }
 ITEM = {
     "all": Example(summary="All of an item", value=_ITEM),
-    "price": Example(summary="Its price alone", value={"price": "79.90"}),
+    "price": Example(summary="Its price alone", value={"price": 79.9}),
 }
 ITEMS = {
     "items": Example(

@@ -8,11 +8,11 @@ from django.utils import timezone
 from msgspec import Meta
 from rest_framework.request import Request
 
-from tracking import catalogue, conf, items, money
+from tracking import catalogue, conf, items
 from tracking.api import examples, filters
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response, read_body, read_json
-from tracking.api.documents import ItemDocument, ItemList
+from tracking.api.documents import ItemDocument, ItemList, whole_units
 from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
@@ -137,12 +137,11 @@ class ItemViewSet(ServerViewSet):
 
 def document(item: CatalogueItem) -> dict[str, Any]:
     """Return an item in its public JSON form, which can be sent back as it is."""
-    price = None if item.price is None else format(money.major(item.price, item.currency), "f")
     return {
         "type": item.key.type,
         "id": item.key.id,
         "name": item.name,
-        "price": price,
+        "price": whole_units(item.price, item.currency),
         "currency": item.currency or None,
         "url": item.url,
         "image": item.image,

@@ -23,7 +23,13 @@ from tracking.api.base import (
     read_document,
     uuid_or_404,
 )
-from tracking.api.documents import OrderDocument, OrderItemDocument, OrderItemList, OrderList
+from tracking.api.documents import (
+    OrderDocument,
+    OrderItemDocument,
+    OrderItemList,
+    OrderList,
+    whole_units,
+)
 from tracking.api.guests import guest_of
 from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
 from tracking.api.routes import address, door
@@ -397,10 +403,6 @@ def _line(request: Request, ref: str) -> OrderItem:
     return item
 
 
-def _told(amount: int | None, currency: str) -> float | None:
-    return None if amount is None or not currency else float(money.major(amount, currency))
-
-
 def _document(request: Request, order: Order) -> dict[str, Any]:
     return {
         "ref": order.ref,
@@ -415,9 +417,9 @@ def _document(request: Request, order: Order) -> dict[str, Any]:
         "orderedAt": stamp(order.ordered_at),
         "currencyCode": order.currency,
         "currencyAssumed": order.is_currency_assumed,
-        "price": _told(order.total, order.currency),
+        "price": whole_units(order.total, order.currency),
         **{
-            name: _told(getattr(order, name), order.currency)
+            name: whole_units(getattr(order, name), order.currency)
             for name in ("revenue", "shipping", "tax", "discount", "refunded")
         },
         "coupon": order.coupon,
@@ -450,7 +452,7 @@ def _item_document(request: Request, item: OrderItem) -> dict[str, Any]:
         "type": item.kind,
         "quantity": item.quantity,
         "refundedQuantity": item.refunded_quantity,
-        "price": _told(item.price, item.currency),
+        "price": whole_units(item.price, item.currency),
         "currencyCode": item.currency,
         "status": item.status,
         "orderedAt": stamp(item.ordered_at) if item.ordered_at else None,

@@ -10,11 +10,11 @@ from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from tracking import carts, money, orders
+from tracking import carts, orders
 from tracking.api import filters
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response, uuid_or_404
-from tracking.api.documents import SessionDocument, SessionList
+from tracking.api.documents import SessionDocument, SessionList, whole_units
 from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
@@ -82,7 +82,7 @@ class _Trade:
         return {
             "cartType": None if kind == Cart.Status.EMPTY else kind,
             "currency": currency or session.currency,
-            "value": float(money.major(sums[currency], currency)) if currency else None,
+            "value": whole_units(sums.get(currency), currency),
         }
 
 

@@ -15,7 +15,7 @@ from django.urls import URLPattern
 from django.utils import timezone
 from rest_framework.request import Request
 
-from tracking import catalogue, conf
+from tracking import catalogue, conf, shopping
 from tracking.api import plain
 from tracking.api.authentication import CustomerBasicAuthentication, IsCustomer, client_of
 from tracking.api.base import ApiError, DoorViewSet, ServerViewSet, read_body
@@ -123,7 +123,7 @@ class IbexaItemViewSet(ServerViewSet):
         body = read_body(request, limit=conf.settings().MAX_BATCH_BYTES)
         try:
             moves = ibexa_items.read_transfers(body, client)
-            catalogue.transfer(client.id, moves)
+            shopping.transfer_items(client.id, moves)
         except Unreadable as error:
             raise ApiError(400, "xml_invalid", f"line {error.line}: {error}") from None
         except (NotAnItem, catalogue.ReadElsewhere) as error:
