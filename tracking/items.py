@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from tracking import money
 from tracking.types import ItemKey
 
 LARGEST_TYPE: Final = 2**31 - 1
@@ -91,8 +92,8 @@ class Sighting:
 def checked(item: CatalogueItem) -> CatalogueItem:
     """Return the item in its one written form. Raises NotAnItem for what cannot be kept."""
     _check_key(item.key)
-    if item.price is not None and item.price < 0:
-        raise NotAnItem("The price is below zero.")
+    if item.price is not None:
+        _check_price(item.price, item.currency)
     if item.valid_from and item.valid_to and item.valid_to <= item.valid_from:
         raise NotAnItem("The item is valid to a time that is not after that it is valid from.")
     _check_many("categories", item.categories, MOST_CATEGORIES)
@@ -125,7 +126,7 @@ def usable(sighting: Sighting) -> Sighting:
     url, image = sighting.url.strip(), sighting.image.strip()
     return Sighting(
         key=sighting.key,
-        category=kept(path, len(path) <= LONGEST_PATH),
+        category=kept(path, len(path) <= LONGEST_PATH and "\\" not in path),
         name=kept(name[:LONGEST_NAME], True),
         url=kept(url, _is_address(url)),
         image=kept(image, _is_address(image)),
@@ -157,6 +158,15 @@ def _check_key(key: ItemKey) -> None:
         raise NotAnItem(f"The type is a number from 1 to {LARGEST_TYPE}.")
     if not key.id.strip() or len(key.id) > LONGEST_ID or _UNSTORABLE.search(key.id):
         raise NotAnItem(f"The id has 1 to {LONGEST_ID} characters.")
+
+
+def _check_price(price: int, currency: str) -> None:
+    if not 0 <= price <= money.MOST:
+        raise NotAnItem("The price is below zero, or larger than any that is kept.")
+    try:
+        money.exponent(currency)
+    except money.NotMoney as error:
+        raise NotAnItem(str(error)) from None
 
 
 def _check_many(what: str, given: Iterable[object], most: int) -> None:

@@ -309,6 +309,7 @@ def test_clicks__of_a_client_that_has_it_so__do_not_touch_categories(
     [
         {"url": "javascript:alert(1)", "image": "data:text/html,x"},
         {"category": "x" * 501},
+        {"category": "Shoes\\Red"},
         {"name": "\x00", "category": "\ud800"},
     ],
 )

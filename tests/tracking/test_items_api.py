@@ -157,6 +157,7 @@ def test_list__by_each_filter__has_the_items_that_fit(database: Database, api: A
     assert listed(api, type=2) == ["a"]
     assert listed(api, id="a") == ["a", "a"]
     assert listed(api, category="/Shoes/") == ["b", "a"]
+    assert listed(api, category="shoes") == listed(api, category="Shoes/R") == []
     assert listed(api, name="shoe") == ["b", "a"]
     assert listed(api, valid="true") == ["a", "b"]
     assert listed(api, valid="false") == ["c", "a"]

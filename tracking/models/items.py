@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Left
+from django.db.models.lookups import Exact
 from django.utils.translation import gettext_lazy as _
 
 from .clients import Client
@@ -25,7 +27,10 @@ class ItemQuerySet(models.QuerySet["Item"]):
 
     def in_category(self, path: str) -> "ItemQuerySet":
         """Items in the category of this path, or in one below it."""
-        within = ItemCategory.objects.filter(Q(path=path) | Q(path__startswith=f"{path}/"))
+        below = f"{path}/"
+        # An index finds what begins so; SQLite's answer is blind to case, so it is looked at again.
+        begins = Q(path__startswith=below) & Q(Exact(Left("path", len(below)), Value(below)))
+        within = ItemCategory.objects.filter(Q(path=path) | begins)
         return self.filter(pk__in=within.values("item"))
 
 

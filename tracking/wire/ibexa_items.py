@@ -12,7 +12,7 @@ from typing import Final
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
-from tracking import items, money
+from tracking import items
 from tracking.items import CatalogueItem, ItemAttribute, NotAnItem
 from tracking.types import ClientConfig, ItemKey
 from tracking.wire import xml
@@ -142,15 +142,10 @@ def _text(parts: dict[str, Element], name: str) -> str:
 def _price(element: Element | None) -> tuple[int | None, str]:
     if element is None or not element.text.strip():
         return None, ""
-    currency = element.attributes.get("currency", _DEFAULT_CURRENCY)
-    try:
-        money.exponent(currency)
-    except money.NotMoney as error:
-        raise NotAnItem(str(error)) from None
     price = _number(element.text.strip())
     if price is None:
         raise NotAnItem("The price is a whole number of the currency's minor unit: 1234 is 12.34.")
-    return price, currency
+    return price, element.attributes.get("currency", _DEFAULT_CURRENCY)
 
 
 def _attribute(element: Element) -> ItemAttribute:
