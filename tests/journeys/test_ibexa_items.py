@@ -98,7 +98,11 @@ def test_item__of_the_documentation__is_in_the_catalogue(database: Database, sho
 def test_item__that_was_read__can_be_sent_back_and_is_the_same(
     database: Database, shop: Client
 ) -> None:
-    call("POST", "item", SAMPLE)
+    links = (
+        "<imageurls><imageurl type='preview'>/1.jpg</imageurl></imageurls>"
+        "<deeplinkurl>https://shop.example/102?a=1&amp;b=2</deeplinkurl>"
+    )
+    call("POST", "item", SAMPLE.replace("</item>", f"{links}</item>"))
     before = found(shop)
 
     read = call("GET", "item/1/102")
@@ -230,6 +234,25 @@ def test_transfer__that_cannot_be__is_refused_in_words(
             "</attributes></item>",
             "no known type",
         ),
+        (
+            '<item id="1" type="1"><imageurls><imageurl>/a</imageurl><imageurl>/b</imageurl>'
+            "</imageurls></item>",
+            "one <imageurl>",
+        ),
+        ('<item id="1" type="1"><content><b/></content></item>', "<content> has no <b>"),
+        (
+            '<item id="1" type="1"><content><content-data key=" "/></content></item>',
+            "no key",
+        ),
+        (
+            '<item id="1" type="1"><content><content-data key="a"/><content-data key="a"/>'
+            "</content></item>",
+            "one key twice",
+        ),
+        (
+            '<item id="1" type="1"><categorypaths>/a</categorypaths></item>',
+            "<categorypaths> has text of its own: /a",
+        ),
         ('<item id="1" type="1"><deeplinkurl>javascript:x</deeplinkurl></item>', "https://"),
         ("<other/>", "no <other>"),
         ('<item id="1" type="1">', "not well-formed"),
@@ -250,7 +273,16 @@ def test_items__with_one_that_cannot_be__are_refused_all_and_the_line_is_named(
 
 
 @pytest.mark.parametrize(
-    "body", ["", "no xml", "<items/>", '<items version="2"/>', "<x/>", b"\xff"]
+    "body",
+    [
+        "",
+        "<?xml version='1.0' encoding='klingon'?><items version='1'/>",
+        "no xml",
+        "<items/>",
+        '<items version="2"/>',
+        "<x/>",
+        b"\xff",
+    ],
 )
 def test_document__that_is_none_of_items__is_refused(
     on_sqlite: Database, shop: Client, body: str
@@ -268,6 +300,7 @@ def test_text_ids__of_a_client_that_has_them__are_items_with_slashes_and_all(
     read = call("GET", "item/1/https%3A%2F%2Fshop.example%2Fa%20b%3Fc")
 
     assert (sent.status_code, read.status_code) == (202, 200)
+    assert post(f'<item id="{"x" * 257}" type="1"/>').status_code == 400
 
 
 # --- Attacks ------------------------------------------------------------------------------------

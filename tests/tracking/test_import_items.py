@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import tracemalloc
 import uuid
 from collections.abc import Iterator
@@ -259,6 +260,28 @@ def test_import__of_items_that_are_read_elsewhere__says_so(on_sqlite: Database, 
         catalogue.unregister(5)
 
     assert "read from the site's own tables" in complaints
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress__on_a_terminal__is_a_bar_that_is_wiped_before_anything_else_is_said(
+    on_sqlite: Database, shop: Client, tmp_path: Path
+) -> None:
+    file, terminal = tmp_path / "items.ndjson", Terminal()
+    file.write_text("".join(f'{{"id": {number}}}\n' for number in range(1500)) + "{}\n")
+
+    with pytest.raises(CommandError):
+        call_command(
+            "import_items", str(file), "--client=Shop", stdout=StringIO(), stderr=terminal,
+            no_color=True,
+        )  # fmt: skip
+
+    shown = terminal.getvalue().split("\r\x1b[K")
+    assert re.fullmatch(r"\[#*\.*\] \d+% 1,000 items, 0 refused", shown[1])
+    assert shown[-2].startswith("line 1501: ") or shown[-3].startswith("line 1501: ")
 
 
 # --- Reading ------------------------------------------------------------------------------------

@@ -205,6 +205,8 @@ def test_list__by_what_cannot_be__says_which_parameter(
         ({"id": "1", "price": True}, "bool"),
         ({"id": "1", "price": 1, "currency": "EURO"}, "not a currency"),
         ({"id": "1", "price": 1e300}, "not an amount"),
+        ({"id": "1", "price": 2**70}, "64 bits"),
+        ({"id": "1", "attributes": [{"key": "a", "value": [[[]]]}]}, "array"),
         ({"id": "1", "prize": 1}, "prize"),
         ({"id": "1", "url": "javascript:alert(1)"}, "https://"),
         ({"id": "1", "validFrom": "soon"}, "ISO 8601"),

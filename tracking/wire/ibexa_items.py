@@ -79,7 +79,10 @@ def _item(element: Element, client: ClientConfig) -> CatalogueItem:
     parts = _parts(element)
     price, currency = _price(parts.get("price"))
     attributes = tuple(_attribute(each) for each in _listed(parts, "attributes"))
-    content = {_key(each): each.text.strip() for each in _listed(parts, "content")}
+    contents = _listed(parts, "content")
+    content = {_key(each): each.text.strip() for each in contents}
+    if len(content) < len(contents):
+        raise NotAnItem("<content> has one key twice.")
     images = [each.text.strip() for each in _listed(parts, "imageurls")]
     if len(images) > 1:
         raise NotAnItem("An item has one <imageurl> at most.")
@@ -119,16 +122,23 @@ def key_of(item_type: str, item_id: str, client: ClientConfig) -> ItemKey:
 def _parts(element: Element) -> dict[str, Element]:
     """Return what is in an element by name. Raises NotAnItem for what has no place there."""
     parts: dict[str, Element] = {}
+    _check_text(element)
     for child in element.children:
         if child.name not in _PLACES[element.name]:
             raise NotAnItem(f"<{element.name}> has no <{child.name[:40]}>.")
         if child.name in parts:
             raise NotAnItem(f"<{element.name}> has <{child.name}> twice.")
+        _check_text(child)
         for inner in child.children:
             if inner.name not in _PLACES.get(child.name, ()) or inner.children:
                 raise NotAnItem(f"<{child.name}> has no <{inner.name[:40]}>, or not so.")
         parts[child.name] = child
     return parts
+
+
+def _check_text(element: Element) -> None:
+    if element.name in _PLACES and element.text.strip():
+        raise NotAnItem(f"<{element.name}> has text of its own: {element.text.strip()[:40]}.")
 
 
 def _listed(parts: dict[str, Element], name: str) -> list[Element]:

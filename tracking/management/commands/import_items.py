@@ -106,7 +106,8 @@ class _Progress:
         self._size = os.fstat(file.fileno()).st_size
         self._is_terminal = output.isatty()
         self._every = _DRAWN_EVERY if self._is_terminal else 10.0
-        self._shown_at = time.monotonic()
+        # A terminal is told at once, a log only of what takes long.
+        self._shown_at = 0.0 if self._is_terminal else time.monotonic()
 
     def show(self, run: _Run) -> None:
         if time.monotonic() - self._shown_at < self._every:
