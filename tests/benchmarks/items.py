@@ -102,7 +102,7 @@ def _measure_rate(run: Run, url: str, client: ClientConfig, file: Path) -> None:
     figures = report.alternate("import", slices, rounds=run.rounds + 1)
     warm = {name: values[1:] for name, values in figures.items()}
     name = f"import of {size:,} items"
-    report.ratio(name, warm["import"], warm["COPY"], to="COPY of the same rows", goal=Goal(0.2))
+    report.ratio(name, warm["import"], warm["COPY"], to="COPY of the same rows", goal=Goal(0.15))
     report.ratio(
         name, warm["import"], warm["plain ORM"], to="update_or_create per item", goal=Goal(10)
     )
