@@ -67,7 +67,8 @@ def _lock(events: Sequence[Event]) -> None:
 
 
 def _follow(client: ClientConfig, events: Sequence[Event]) -> None:
-    acts = [(event, act) for event in events if (act := _read(event, client)) is not None]
+    acts, unusable = _read_all(client, events)
+    _warn(unusable)
     interactions.store(acts)
     catalogue.supplement(
         client.id, _sightings(acts), now=max(event.received_at for event in events)
@@ -99,17 +100,27 @@ def _sightings(acts: Iterable[tuple[Event, Act]]) -> Iterator[Sighting]:
             )
 
 
+def _read_all(
+    client: ClientConfig, events: Iterable[Event]
+) -> tuple[list[tuple[Event, Act]], list[tuple[Event, str]]]:
+    """Return what the events say of commerce, and why others that mean to say something do not."""
+    acts: list[tuple[Event, Act]] = []
+    unusable: list[tuple[Event, str]] = []
+    for event in events:
+        try:
+            if (act := _read(event, client)) is not None:
+                acts.append((event, act))
+        except Unusable as error:
+            unusable.append((event, str(error)))
+    return acts, unusable
+
+
 def _read(event: Event, client: ClientConfig) -> Act | None:
-    guest = event.guest
-    if guest is not None and guest.type == Guest.Type.BOT:
+    if event.guest is not None and event.guest.type == Guest.Type.BOT:
         return None
-    try:
-        act = commerce.read(event.dialect, event.type, event.data, client)
-        if act is not None and event.type == stream.ORDER_CHECKOUT and not _is_customer(guest):
-            raise Unusable("Only a guest who is a customer already can have one.")
-    except Unusable as error:
-        _warn(event, str(error))
-        return None
+    act = commerce.read(event.dialect, event.type, event.data, client)
+    if act is not None and event.type == stream.ORDER_CHECKOUT and not _is_customer(event.guest):
+        raise Unusable("Only a guest who is a customer already can have one.")
     return act
 
 
@@ -117,11 +128,15 @@ def _is_customer(guest: Guest | None) -> bool:
     return guest is not None and (guest.root or guest).type == Guest.Type.CUSTOMER
 
 
-def _warn(event: Event, reason: str) -> None:
-    warning = f"Counts in no cart and no order: {reason}"
-    logger.info("event.not_commerce", extra={"event": str(event.ref)})
-    if warning not in event.warnings:
-        Event.objects.filter(pk=event.pk).update(warnings=[*event.warnings, warning])
+def _warn(unusable: Sequence[tuple[Event, str]]) -> None:
+    """Say on the events why they count in nothing, in one statement."""
+    rows = []
+    for event, reason in unusable:
+        logger.info("event.not_commerce", extra={"event": str(event.ref)})
+        warning = f"Counts in no cart and no order: {reason}"
+        if warning not in event.warnings:
+            rows.append({"ref": event.ref, "warnings": [*event.warnings, warning]})
+    db.update_rows(Event, rows, key="ref", sets='"warnings" = new."warnings"')
 
 
 def _touched(

@@ -140,6 +140,20 @@ PRODUCT_ADDED: dict[str, Any] = {
     },
 }
 
+#: What the shop sells, as its own server tells the catalogue.
+CATALOGUE: list[dict[str, Any]] = [
+    {
+        "type": 1,
+        "id": product.sku,
+        "name": product.name,
+        "price": product.price,
+        "currency": "EUR",
+        "url": f"/products/{product.slug}",
+        "description": product.about,
+        "categories": [product.kind.capitalize()],
+    }
+    for product in goods.PRODUCTS
+]
 SHIRT = goods.BY_SLUG["breeze-shirt"]
 CHECKOUT: dict[str, Any] = {**COMMON, "type": "CHECKOUT", "status": "PURCHASED"}
 PAYMENT: dict[str, Any] = {**COMMON, "type": "PAYMENT", "pay_type": "Card"}

@@ -67,6 +67,8 @@ _GAIN = Goal(15)
 
 def _doors(site: str) -> list[Door]:
     events = [seeding.event(number) for number in range(1, _BODIES + 1)]
+    addresses = [seeding.address(number) for number in range(1, _BODIES + 1)]
+    tracker = Target(site, f"/api/{seeding.CLIENT_KEY}/click", addresses, method="GET")
     calls = [seeding.track_call(number) for number in range(1, _BODIES + 1)]
     basic = {"Authorization": seeding.BASIC}
     packed = basic | {"Content-Encoding": "gzip"}
@@ -78,6 +80,13 @@ def _doors(site: str) -> list[Door]:
         _door(Target(site, "/v2/events", batches, basic), "Stream API, batch of 100", _BATCH),
         _door(Target(site, "/v1/track", calls, basic), "track calls, one call", 1),
         _door(Target(site, "/v1/batch", many, basic), "track calls, batch of 100", _BATCH),
+        Door(
+            "Ibexa's tracker, one address by GET",
+            1,
+            tracker,
+            tracker.sent_to("/reference"),
+            Goal(0.6),
+        ),
         Door(
             "track calls, batch of 100 in gzip",
             _BATCH,

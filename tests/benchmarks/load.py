@@ -14,8 +14,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from tests.benchmarks.report import percentile
@@ -30,15 +31,16 @@ class LoadFailed(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """A door, and the bodies that callers send to it in turn."""
+    """A door, and the bodies that callers send to it in turn; by GET, the ends of its address."""
 
     site: str
     path: str
     bodies: Sequence[bytes]
     headers: dict[str, str] = field(default_factory=dict)
+    method: Literal["POST", "GET"] = "POST"
 
     def sent_to(self, path: str) -> "Target":
-        return Target(self.site, path, self.bodies, self.headers)
+        return replace(self, path=path)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def _wrk(target: Target, clients: int, seconds: int) -> tuple[Rate, int]:
         bodies.flush()
         command = ["wrk", "--threads", "1", "--connections", str(clients)]
         command += ["--duration", f"{seconds}s", "--timeout", "30s", "--script", str(_LUA)]
-        command += [target.site + target.path, "--", bodies.name]
+        command += [target.site + target.path, "--", bodies.name, target.method]
         for header in target.headers.items():
             command += header
         done = subprocess.run(
@@ -93,7 +95,11 @@ def _threads(target: Target, clients: int, seconds: int) -> tuple[Rate, int]:
         with Caller(target) as caller:
             at = offset
             while time.perf_counter() < deadline:
-                answer = caller.send(target.bodies[at % len(target.bodies)])
+                told = target.bodies[at % len(target.bodies)]
+                if target.method == "GET":
+                    answer = caller.get(target.path + told.decode())
+                else:
+                    answer = caller.send(told)
                 spent.append(answer.client_ms)
                 if answer.status >= 400:
                     failed.append(answer.status)

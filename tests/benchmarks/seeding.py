@@ -99,6 +99,12 @@ def call(number: int, friendly_id: str, *, tier: int = 1) -> bytes:
     return json.dumps(body).encode()
 
 
+def address(number: int) -> bytes:
+    """Return the end of a tracking address of the n-th user, behind its event's code."""
+    category = "%2FShoes%2FTrail%20shoes"
+    return f"/user-{number}/1/{number}?categorypath={category}&lang=en".encode()
+
+
 def track_call(number: int) -> bytes:
     """Return a track call of the n-th guest, of about 1 kB, as a browser's SDK sends it."""
     page = f"https://shop.example/products/{number}"

@@ -9,7 +9,10 @@ from rest_framework.views import APIView
 
 
 class ReferenceView(APIView):
-    """The least that a DRF view can do with a JSON body: parse it."""
+    """The least that a DRF view can do with a JSON body, or with an address: parse it."""
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response({"status": "OK", "size": len(request.query_params)})
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return Response({"status": "OK", "size": len(request.data)})
@@ -17,6 +20,7 @@ class ReferenceView(APIView):
 
 urlpatterns = [
     path("reference", ReferenceView.as_view()),
+    path("reference/<path:tail>", ReferenceView.as_view()),
     path("", include("tracking.urls")),
     path("", include("personalize.urls")),
 ]

@@ -643,3 +643,55 @@ def test_items__that_are_renamed__take_their_history_along(
         (2, "70")
     ]
     assert [(line["type"], line["id"]) for line in Cart.objects.get().lines] == [(2, "70")]
+
+
+# --- what guests have had to do with items -----------------------------------------------
+
+
+def items_of(api: Api, guest: object) -> dict[str, dict[str, Any]]:
+    items = api.read(f"/v2.1/guests/{guest}/items", limit=50)["items"]
+    return {item["productId"]: item for item in items}
+
+
+def test_consumption__told_in_steps__leaves_the_highest(
+    database: Database, api: Api, shop: Client
+) -> None:
+    for percentage in (10, 60, 30):
+        track(api, f"consume/u/3/452?percentage={percentage}")
+    track(api, "consume/u/3/466")
+
+    items = items_of(api, guest_of(shop, "u").ref)
+    assert {id: item["consumed"] for id, item in items.items()} == {"452": 60, "466": 100}
+
+
+def test_items__of_a_guest__say_what_was_done_with_each(
+    database: Database, api: Api, shop: Client
+) -> None:
+    stock(api)
+    for address in (
+        "click/u/1/7", "click/u/1/7", "wishlist/u/1/7", "buy/u/1/7?quantity=3&fullprice=1EUR",
+        "wishlist/u/1/8", "deletefromwishlist/u/1/8", "rate/u/1/8?rating=20",
+        "rate/u/1/8?rating=90", "blacklist/u/1/9", "owns/u/2/9",
+    ):  # fmt: skip
+        track(api, address)
+
+    items = api.read(f"/v2.1/guests/{guest_of(shop, 'u').ref}/items")["items"]
+    told = [(item["itemType"], item["productId"], item["name"]) for item in items]
+    owned, disliked, shirt, shoe = items
+    assert told == [(2, "9", ""), (1, "9", ""), (1, "8", "Breeze shirt"), (1, "7", "Ridge shoe")]
+    assert (shoe["views"], shoe["bought"], shoe["wished"]) == (2, 3, True)
+    assert (shirt["rating"], shirt["wished"], shirt["bought"]) == (90, False, 0)
+    assert (disliked["disliked"], disliked["owned"]) == (True, False)
+    assert (owned["owned"], owned["bought"]) == (True, 0)
+
+
+def test_items__given_back__are_bought_no_more(database: Database, api: Api) -> None:
+    call(api, "Product Viewed", **LACES)
+    call(api, "Order Completed", order_id="o1", currency="EUR", products=[LACES])
+    call(api, "Order Refunded", order_id="o1", products=[{"product_id": "laces", "quantity": 1}])
+
+    (order,) = api.read("/v2.1/orders")["items"]
+    assert items_of(api, order["guestRef"])["laces"]["bought"] == 1
+
+    call(api, "Order Cancelled", order_id="o1")
+    assert items_of(api, order["guestRef"])["laces"]["bought"] == 0

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
-from tracking import timeline, wording
+from tracking import relations, timeline, wording
 from tracking.admin import orders, payloads
 from tracking.admin.events import flow_url
 from tracking.models import (
@@ -23,12 +24,14 @@ from tracking.models import (
     Order,
     Session,
 )
+from tracking.relations import Relation
 from tracking.timeline import Line
 
 PAGE = 50
 _MOST_IDENTIFIERS = 100
 _MOST_MERGES = 50
 _MOST_ORDERS = 10
+_MOST_ITEMS = 12
 _PROFILE = (
     "first_name", "last_name", "title", "gender", "date_of_birth", "email", "phone", "street",
     "city", "state", "postal_code", "country", "nationality", "language",
@@ -68,6 +71,7 @@ def context_of(guest: Guest, *, before: UUID | None, site_name: str) -> dict[str
         "memberships": Membership.objects.current_of(guest.root_id or guest.pk),
         "cart": _cart(guest),
         "orders": _orders(guest),
+        "relations": _relations(guest),
         "devices": list(Device.objects.current_of(guest.root_id or guest.pk)[:_MOST_IDENTIFIERS]),
     }
 
@@ -114,6 +118,33 @@ def _orders(guest: Guest) -> list[tuple[Order, SafeString, str]]:
         (order, orders.order_pill(order), wording.amount(order.total, order.currency))
         for order in rows[:_MOST_ORDERS]
     ]
+
+
+def _relations(guest: Guest) -> list[tuple[str, str]]:
+    """Name the items that the guest dealt with, each with what there is to say of it."""
+    return [
+        (relation.name or relation.item.id, ", ".join(_said(relation)))
+        for relation in relations.of_guest(guest, limit=_MOST_ITEMS)
+    ]
+
+
+def _said(relation: Relation) -> Iterator[str]:
+    if relation.bought:
+        yield _("bought %(n)s") % {"n": relation.bought}
+    if relation.added:
+        yield _("put into a cart %(n)s×") % {"n": relation.added}
+    if relation.views:
+        yield _("viewed %(n)s×") % {"n": relation.views}
+    if relation.consumed is not None:
+        yield _("consumed %(n)s %%") % {"n": relation.consumed}
+    if relation.rating is not None:
+        yield _("rated %(n)s") % {"n": f"{relation.rating:g}"}
+    if relation.is_wished:
+        yield _("on the wish list")
+    if relation.is_owned:
+        yield _("has it")
+    if relation.is_disliked:
+        yield _("not wanted")
 
 
 def _profile(guest: Guest) -> list[tuple[str, str]]:

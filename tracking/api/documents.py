@@ -210,6 +210,29 @@ class GuestList(msgspec.Struct, kw_only=True):
     prev: Link | None
 
 
+class RelationDocument(msgspec.Struct, kw_only=True):
+    """What a guest has had to do with one item."""
+
+    itemType: int
+    productId: Annotated[str, Meta(examples=["TRAIL-42"])]
+    name: str
+    lastAt: Stamp
+    views: int
+    added: Annotated[int, Meta(description="How many times it was put into a cart.")]
+    bought: Annotated[int, Meta(description="Pieces, less those that were given back.")]
+    consumed: Annotated[int | None, Meta(description="The highest percentage.")]
+    rating: Annotated[float | None, Meta(description="The newest, on the sender's scale.")]
+    wished: bool
+    disliked: bool
+    owned: Annotated[bool, Meta(description="Has it, and did not buy it here.")]
+
+
+class RelationList(msgspec.Struct, kw_only=True):
+    """The items that a guest last dealt with, newest first."""
+
+    items: list[RelationDocument]
+
+
 class OrderItemDocument(msgspec.Struct, kw_only=True):
     """A line of an order."""
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from msgspec import Meta
 from rest_framework.request import Request
 
-from tracking import conf, privacy, profiles, timeline
+from tracking import conf, privacy, profiles, relations, timeline
 from tracking.api import examples, filters
 from tracking.api.authentication import client_of
 from tracking.api.base import (
@@ -20,12 +20,13 @@ from tracking.api.base import (
     read_document,
     uuid_or_404,
 )
-from tracking.api.documents import GuestDocument, GuestList, Timeline
+from tracking.api.documents import GuestDocument, GuestList, RelationList, Timeline
 from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
 from tracking.api.routes import address, door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
 from tracking.models import Device, Guest, Identifier, Membership
+from tracking.relations import Relation
 from tracking.types import DEVICES, StatedIdentifier
 from tracking.wire import common, sitecore
 
@@ -125,6 +126,13 @@ class GuestBody(msgspec.Struct, kw_only=True):
         description="Of the person: whoever was merged into the guest, and whoever it was merged "
         "into. Also what is not walked yet, and what was set aside.",
     ),
+    items=Operation(
+        id="listGuestItems",
+        answer=RelationList,
+        errors=(400, 404),
+        parameters=[OFFSET_PARAMETERS[0]],
+        description="Of several ratings the newest counts, of several percentages the highest.",
+    ),
     timeline=Operation(
         id="readTimeline",
         answer=Timeline,
@@ -221,6 +229,12 @@ class GuestViewSet(ServerViewSet):
         """Read all that is kept of a guest: an object of lists, one for each table."""
         subject = privacy.subject_of(guest_of(request, ref))
         return StreamingHttpResponse(privacy.export(subject), content_type="application/json")
+
+    def items(self, request: Request, ref: str) -> HttpResponse:
+        """List the items that a guest last dealt with, and how."""
+        _, limit = offset_window(request)
+        found = relations.of_guest(guest_of(request, ref), limit=limit)
+        return json_response({"items": [_relation(each) for each in found]})
 
     def timeline(self, request: Request, ref: str) -> HttpResponse:
         """Read what a guest did and saw, newest first."""
@@ -326,6 +340,23 @@ def _document(request: Request, guest: Guest) -> dict[str, Any]:
     return document
 
 
+def _relation(relation: Relation) -> dict[str, Any]:
+    return {
+        "itemType": relation.item.type,
+        "productId": relation.item.id,
+        "name": relation.name,
+        "lastAt": stamp(relation.last_at),
+        "views": relation.views,
+        "added": relation.added,
+        "bought": relation.bought,
+        "consumed": relation.consumed,
+        "rating": relation.rating,
+        "wished": relation.is_wished,
+        "disliked": relation.is_disliked,
+        "owned": relation.is_owned,
+    }
+
+
 def _line(line: timeline.Line) -> dict[str, Any]:
     return {
         "ref": line.ref,
@@ -367,6 +398,11 @@ urlpatterns = [
         "v2.1/guests/<str:ref>/export",
         GuestViewSet.as_view({"get": "export"}),
         name="guest-export",
+    ),
+    *door(
+        "v2.1/guests/<str:ref>/items",
+        GuestViewSet.as_view({"get": "items"}),
+        name="guest-items",
     ),
     *door(
         "v2.1/guests/<str:ref>/timeline",

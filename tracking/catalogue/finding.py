@@ -21,12 +21,12 @@ def find(client_id: int, keys: Iterable[ItemKey]) -> Mapping[ItemKey, CatalogueI
     Takes two queries for up to 500 items of the catalogue, and one for each
     type that the site has registered.
     """
-    client = clients.by_id(client_id)
-    if client is None:
-        return {}
     by_type: dict[int, list[str]] = defaultdict(list)
     for key in sorted(set(keys)):
         by_type[key.type].append(key.id)
+    client = clients.by_id(client_id) if by_type else None
+    if client is None:
+        return {}
     found: dict[ItemKey, CatalogueItem] = {}
     kept: list[ItemKey] = []
     for item_type, ids in by_type.items():

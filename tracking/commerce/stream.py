@@ -26,7 +26,7 @@ _QUERIES: Final = (
 def _viewed(given: Payload, client: ClientConfig) -> Act | None:
     """A page's view is an item's only where it names the product."""
     product = given.get("product")
-    if not isinstance(product, Mapping):
+    if not isinstance(product, Mapping) or not values.has_id(product):
         return None
     return Act(verb=Verb.VIEW, lines=(_line(product, given, client, "product"),))
 

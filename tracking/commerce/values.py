@@ -153,6 +153,11 @@ def line(
     return found
 
 
+def has_id(product: Mapping[str, Any]) -> bool:
+    """Say whether a product has anything that items go by."""
+    return any(product.get(name) for name in (*_PRODUCT_IDS, *_SKUS))
+
+
 def item_id(product: Mapping[str, Any], client: ClientConfig, path: str = "") -> str:
     """Return the id that the client's items go by. Raises Unusable where there is none."""
     names = (*_SKUS, *_PRODUCT_IDS) if client.prefers_sku else (*_PRODUCT_IDS, *_SKUS)

@@ -34,8 +34,9 @@ MOST_TYPES: Final = 500
 #: Of a type: pairs of a path and a JSON type.
 MOST_PROPERTIES: Final = 400
 SAMPLES: Final = 20
-# Of all clients, between two writes.
+# Of all clients, between two writes: types, and events. What is held is lost with its process.
 _MOST_TALLIES: Final = 2_000
+_MOST_HELD: Final = 500
 
 _Key: TypeAlias = tuple[int, str]
 
@@ -86,7 +87,8 @@ def _count(messages: Iterable[Message]) -> None:
                     continue
                 tally = _tallies[key] = _Tally(message.received_at, message.received_at)
             tally.add(message)
-    if time.monotonic() - _written_at >= conf.settings().SEEN_COUNT_SECONDS:
+        held = sum(tally.count for tally in _tallies.values())
+    if held >= _MOST_HELD or time.monotonic() - _written_at >= conf.settings().SEEN_COUNT_SECONDS:
         write()
 
 

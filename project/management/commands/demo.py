@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.utils import timezone
 
-from project.demo import flows, history, server
+from project.demo import flows, history, payloads, server
 from project.demo.api import Api
 from project.demo.journey import Journey
 from project.demo.progress import bar
@@ -107,6 +107,10 @@ class Command(BaseCommand):
                 )
             kind = answer.body["subtype"].lower()
             self.stdout.write(f"  {kind} {friendly_id:<24} {answer.body['status']}, {done}")
+        answer = api.post("/v2.1/items", {"items": payloads.CATALOGUE}, basic=True)
+        if answer.status != 200:
+            raise CommandError(f"The catalogue was refused: {answer.body}")
+        self.stdout.write(f"  {len(payloads.CATALOGUE)} products in the catalogue")
         sent = 0
         for batch in bar(history.batches(now=timezone.now()), "Sixty days of history", self.stdout):
             sent += self._send(api, batch)
