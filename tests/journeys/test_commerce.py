@@ -7,10 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import tracking
 from tests.api import Api
 from tests.conftest import Database
 from tests.journeys.test_ibexa import EXAMPLES, guest_of, track
@@ -571,6 +573,25 @@ def test_purge__of_what_is_old__keeps_orders_and_what_they_are_made_of(
     assert told(api, order) == ("o1", "REFUNDED", 8.0, {"laces": 2})
     assert not Cart.objects.exists()
     assert not Interaction.objects.filter(verb="ADD").exists()
+
+
+# --- a site's own pages ----------------------------------------------------------------
+
+
+def test_site__that_tells_of_its_own_shop__has_carts_and_orders(
+    on_sqlite: Database, api: Api, shop: Client, rf: RequestFactory
+) -> None:
+    request = rf.get("/cart/")
+    request.COOKIES |= {"bid": str(uuid4()), "consent": "yes"}
+    tracking.track(request, "Product Added", {**POLISH, "quantity": 2, "currency": "EUR"})
+    tracking.track(
+        request, "Order Completed", {"order_id": "S-1", "currency": "EUR", "products": [POLISH]}
+    )
+
+    (session,) = api.read("/v2/sessions")["items"]
+    (order,) = api.read("/v2.1/orders")["items"]
+    assert (session["cartType"], session["value"]) == ("OPEN", 6.5)
+    assert told(api, order) == ("S-1", "PURCHASED", 6.5, {"polish": 1})
 
 
 # --- the catalogue ---------------------------------------------------------------------

@@ -68,6 +68,15 @@ def everywhere(api: Api, shop: Client) -> Guest:
     segment(api, "group", 2, userId=MARKER, groupId="crew", traits={"plan": "paid"})
     segment(api, "track", 3, userId=MARKER, event="Device Created or Updated", context=device)
     segment(api, "alias", 4, userId=MARKER, previousId=f"old-{MARKER}")
+    order: dict[str, Any] = {
+        "referenceId": f"order-{MARKER}",
+        "contact": {"email": EMAIL, "motto": MARKER},
+    }
+    order["orderItems"] = [{"productId": "7", "price": 1}]
+    api.json(api.send("ORDER_CHECKOUT", browser, order=order))
+    api.json(api.send("SEARCH", browser, query=MARKER))
+    added = {"product_id": "7", "cart_id": f"cart-{MARKER}"}
+    segment(api, "track", 5, userId=MARKER, event="Product Added", properties=added)
     guest = Guest.objects.survivors().get(email=EMAIL)
     assert Guest.objects.survivors().filter(type="CUSTOMER").count() == 2
     return guest
@@ -196,7 +205,10 @@ def test_export__has_all_that_is_kept_and_nothing_of_others(
 
     assert [each["email"] for each in known["tracking.guest"]] == [EMAIL]
     types = [each["type"] for each in known["tracking.event"]]
-    assert sorted(types) == ["IDENTITY", "TRACKING", "VIEW"]
+    assert sorted(types) == ["IDENTITY", "ORDER_CHECKOUT", "SEARCH", "TRACKING", "VIEW"]
+    (order,) = known["tracking.order"]
+    assert order["contact"]["email"] == EMAIL
+    assert len(known["tracking.orderitem"]) == 1
     assert len(known["personalize.execution"]) == 1
     assert len(known["tracking.quarantinedmessage"]) == 1
     (waiting,) = known["tracking.inboxentry"]
