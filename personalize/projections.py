@@ -5,19 +5,16 @@ Idempotent: an execution's key is its event's, so hearing of an event twice
 changes nothing, and a rebuild from the events gives the same rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
-
 from personalize.models import Execution, Flow
-from tracking import db
+from tracking import db, events
 from tracking.models import Event
 from tracking.types import TRACKING_TYPE, Told
 
 FOLLOWER = "personalize.executions"
-_AT_ONCE = 1000
 
 
 def concerns(told: Told) -> bool:
@@ -33,7 +30,8 @@ def follow_up(event_refs: Sequence[UUID]) -> None:
 def rebuild(*, progress: Callable[[int], None] | None = None) -> int:
     """Write the executions of all TRACKING events that are still there. Returns how many."""
     done = 0
-    for refs in _batches(Event.objects.filter(type=TRACKING_TYPE).order_by("ref")):
+    for batch in events.in_batches(Event.objects.filter(type=TRACKING_TYPE)):
+        refs = [event.ref for event in batch]
         follow_up(refs)
         done += len(refs)
         if progress:
@@ -41,16 +39,16 @@ def rebuild(*, progress: Callable[[int], None] | None = None) -> int:
     return done
 
 
-def _project(events: Iterable[Event]) -> None:
-    events = list(events)
+def _project(runs: Iterable[Event]) -> None:
+    runs = list(runs)
     flows = dict(
-        Flow.objects.filter(ref__in={event.flow_ref for event in events}).values_list("ref", "pk")
+        Flow.objects.filter(ref__in={event.flow_ref for event in runs}).values_list("ref", "pk")
     )
     db.insert_rows(
         Execution,
         [
             _row(event, flows[event.flow_ref])
-            for event in events
+            for event in runs
             if event.flow_ref is not None and event.flow_ref in flows
         ],
         ignore_conflicts=True,
@@ -70,14 +68,3 @@ def _row(event: Event, flow_id: int) -> dict[str, object]:
         "duration_ms": run["flowExecutionTimeMs"],
         "status": run["status"],
     }
-
-
-def _batches(events: QuerySet[Event]) -> Iterator[list[UUID]]:
-    last: UUID | None = None
-    while True:
-        rows = events if last is None else events.filter(ref__gt=last)
-        refs = list(rows.values_list("ref", flat=True)[:_AT_ONCE])
-        if not refs:
-            return
-        yield refs
-        last = refs[-1]

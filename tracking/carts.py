@@ -20,9 +20,13 @@ from tracking.commerce.vocabulary import CART_VERBS, Line, Verb
 from tracking.models import Cart, Guest, Interaction
 from tracking.types import ItemKey
 
+#: Of one cart. Each thing done makes the cart again of all before it.
+MOST_DEEDS = 5000
+
 _NOTHING = Q(pk__in=())
 _WRITTEN = (
     "guest", "session", "began_at", "changed_at", "lines", "values", "is_cleared", "is_bought",
+    "deeds",
 )  # fmt: skip
 
 
@@ -66,16 +70,20 @@ def rebuild(client_id: int, keys: Collection[CartKey]) -> Mapping[UUID, tuple[Li
     """
     Make one client's carts of what is recorded now, in a fixed number of queries.
 
-    Returns what each checkout took out, by its event.
+    Returns what each checkout took out, by its event. A cart with MOST_DEEDS
+    stays as it is: no person fills one so, and whoever does costs no more.
     """
-    done = _done(client_id, keys)
+    known = {_key(row): row for row in _rows(keys)}
+    done = _done(
+        client_id, [key for key in keys if key not in known or known[key].deeds < MOST_DEEDS]
+    )
     begun = _priced(client_id, {key: deeds for key, deeds in done.items() if deeds})
     bought = _bought([deed for deeds in begun.values() for deed in deeds])
     carts = {
         key: folding.fold_cart([*deeds, *_taking_from(deeds, bought)])
         for key, deeds in begun.items()
     }
-    _store(keys, carts)
+    _store(known, carts, begun)
     return {ref: lines for cart in carts.values() for ref, lines in cart.taken.items()}
 
 
@@ -189,13 +197,15 @@ def _taking_from(done: Sequence[Deed], bought: _Bought) -> Iterable[Deed]:
             yield deed
 
 
-def _store(keys: Collection[CartKey], carts: Mapping[CartKey, folding.Cart]) -> None:
-    known = {_key(row): row for row in _rows(keys)}
+def _store(
+    known: Mapping[CartKey, Cart],
+    carts: Mapping[CartKey, folding.Cart],
+    done: Mapping[CartKey, Sequence[Deed]],
+) -> None:
     new: list[Cart] = []
     changed: list[Cart] = []
-    for key in sorted(keys):
-        cart = carts.get(key)
-        if cart is None or cart.last is None or cart.began_at is None:
+    for key, cart in sorted(carts.items()):
+        if cart.last is None or cart.began_at is None:
             continue
         row = known.get(key) or Cart(client_id=key.client_id)
         (changed if key in known else new).append(row)
@@ -206,6 +216,7 @@ def _store(keys: Collection[CartKey], carts: Mapping[CartKey, folding.Cart]) -> 
         row.lines = [as_json(line) for line in cart.lines.values()]
         row.values = cart.values()
         row.is_cleared, row.is_bought = cart.is_cleared, cart.is_bought
+        row.deeds = len(done[key])
     Cart.objects.bulk_create(new)
     Cart.objects.bulk_update(changed, _WRITTEN)
 

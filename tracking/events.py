@@ -1,8 +1,11 @@
 """Events as they are read back: the documented JSON form, and what a visit has seen."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
 
 from tracking.models import Event
 from tracking.types import TRACKING_TYPE, ClientConfig
@@ -110,3 +113,12 @@ def of_session(
     """Return (type, payload) of a visit's events of these types, oldest first, `limit` at most."""
     rows = Event.objects.filter(session=session_id, type__in=list(types)).order_by("ref")
     return list(rows.values_list("type", "data")[:limit])
+
+
+def in_batches(rows: QuerySet[Event], *, size: int = 1000) -> Iterator[list[Event]]:
+    """Yield all the events of a query, so many at a time, in the order of their refs."""
+    last: UUID | None = None
+    ordered = rows.order_by("ref")
+    while batch := list((ordered if last is None else ordered.filter(ref__gt=last))[:size]):
+        yield batch
+        last = batch[-1].ref

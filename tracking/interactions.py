@@ -7,6 +7,7 @@ What people did with items, as rows: written from events, read back as deeds.
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from django.db.models import Q, QuerySet
@@ -18,6 +19,8 @@ from tracking.models import Event, Interaction
 from tracking.types import ItemKey
 
 _NOTHING = ItemKey(0, "")
+# Rows read at once: a batch's people have fewer, unless one of them is a machine.
+_MOST = 50_000
 _COLUMNS = (
     "event_ref", "position", "guest_id", "guest__root_id", "session_id", "verb", "item_type",
     "item_id", "quantity", "price", "currency", "is_currency_assumed", "line_id", "name", "kind",
@@ -74,12 +77,19 @@ def _of_line(act: Act, position: int, line: Line) -> dict[str, Any]:
     }
 
 
+def forget(event_refs: Sequence[UUID]) -> None:
+    """Delete what these events were read as."""
+    Interaction.objects.filter(event_ref__in=event_refs).delete()
+
+
 def deeds(rows: QuerySet[Interaction]) -> list[Deed]:
     """Return what the rows of people tell, each event as one deed, oldest first."""
     ordered = rows.filter(guest__isnull=False).order_by(
         "occurred_at", "message_id", "event_ref", "position"
     )
-    found = [dict(zip(_COLUMNS, row, strict=True)) for row in ordered.values_list(*_COLUMNS)]
+    found = [
+        dict(zip(_COLUMNS, row, strict=True)) for row in ordered.values_list(*_COLUMNS)[:_MOST]
+    ]
     return [_deed(list(lines)) for _, lines in groupby(found, lambda row: row["event_ref"])]
 
 

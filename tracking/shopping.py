@@ -6,12 +6,13 @@ again, or in another order, leaves the same carts and orders.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from uuid import UUID
 
-from tracking import carts, catalogue, clients, commerce, db, interactions, orders
+from tracking import carts, catalogue, clients, commerce, db, events, interactions, orders
 from tracking.carts import CartKey
 from tracking.commerce import folding, stream
 from tracking.commerce.vocabulary import CART_VERBS, ORDER_VERBS, Act, Unusable, Verb
@@ -31,6 +32,28 @@ def concerns(told: Told) -> bool:
     return told.type in _NAMING or commerce.concerns(told.dialect, told.type, told.data)
 
 
+def rebuild(*, progress: Callable[[int], None] | None = None) -> int:
+    """
+    Read again what all events say that are still there. Returns how many say anything.
+
+    What was done before the oldest of them stays as it was read then.
+    """
+    done = 0
+    for batch in events.in_batches(Event.objects.only("ref", "type", "dialect", "data")):
+        refs = [event.ref for event in batch if concerns(event)]
+        if refs:
+            db.retried(partial(_reread, refs))
+        done += len(refs)
+        if progress:
+            progress(len(batch))
+    return done
+
+
+def _reread(refs: Sequence[UUID]) -> None:
+    interactions.forget(refs)
+    follow_up(refs)
+
+
 @dataclass(slots=True)
 class _Touched:
     """What of one client a batch of events may have changed."""
@@ -43,14 +66,14 @@ class _Touched:
 
 def follow_up(event_refs: Sequence[UUID]) -> None:
     """Keep what these events say of commerce, and make their carts and orders again."""
-    events = list(
+    heard = list(
         Event.objects.filter(ref__in=event_refs)
         .select_related("guest__root")
         .order_by("occurred_at", "message_id")
     )
-    _lock(events)
+    _lock(heard)
     by_client: dict[int, list[Event]] = {}
-    for event in events:
+    for event in heard:
         by_client.setdefault(event.client_id, []).append(event)
     for client_id, told in sorted(by_client.items()):
         client = clients.by_id(client_id)
@@ -58,22 +81,20 @@ def follow_up(event_refs: Sequence[UUID]) -> None:
             _follow(client, told)
 
 
-def _lock(events: Sequence[Event]) -> None:
+def _lock(heard: Sequence[Event]) -> None:
     """Let nobody else make carts and orders of these people meanwhile."""
-    people = {_person(event) for event in events} - {0}
+    people = {_person(event) for event in heard} - {0}
     if people and db.is_postgres():
         rows = Guest.objects.filter(pk__in=people).order_by("pk").select_for_update(no_key=True)
         list(rows.values_list("pk"))
 
 
-def _follow(client: ClientConfig, events: Sequence[Event]) -> None:
-    acts, unusable = _read_all(client, events)
+def _follow(client: ClientConfig, heard: Sequence[Event]) -> None:
+    acts, unusable = _read_all(client, heard)
     _warn(unusable)
     interactions.store(acts)
-    catalogue.supplement(
-        client.id, _sightings(acts), now=max(event.received_at for event in events)
-    )
-    touched = _touched(client, events, acts)
+    catalogue.supplement(client.id, _sightings(acts), now=max(event.received_at for event in heard))
+    touched = _touched(client, heard, acts)
     deeds = orders.checkouts(client.id, touched.orders) if touched.orders else []
     touched.carts |= {
         carts.key_of(client.id, deed.act.cart_id, deed.session_id, deed.guest_id) for deed in deeds
@@ -101,12 +122,12 @@ def _sightings(acts: Iterable[tuple[Event, Act]]) -> Iterator[Sighting]:
 
 
 def _read_all(
-    client: ClientConfig, events: Iterable[Event]
+    client: ClientConfig, heard: Iterable[Event]
 ) -> tuple[list[tuple[Event, Act]], list[tuple[Event, str]]]:
     """Return what the events say of commerce, and why others that mean to say something do not."""
     acts: list[tuple[Event, Act]] = []
     unusable: list[tuple[Event, str]] = []
-    for event in events:
+    for event in heard:
         try:
             if (act := _read(event, client)) is not None:
                 acts.append((event, act))
@@ -140,10 +161,10 @@ def _warn(unusable: Sequence[tuple[Event, str]]) -> None:
 
 
 def _touched(
-    client: ClientConfig, events: Sequence[Event], acts: Sequence[tuple[Event, Act]]
+    client: ClientConfig, heard: Sequence[Event], acts: Sequence[tuple[Event, Act]]
 ) -> _Touched:
     touched = _Touched()
-    unnamed: list[Event] = [event for event in events if event.type in _NAMING and event.guest_id]
+    unnamed: list[Event] = [event for event in heard if event.type in _NAMING and event.guest_id]
     paying: set[int] = set()
     for event, act in acts:
         if event.guest_id is None:

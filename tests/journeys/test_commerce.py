@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +18,7 @@ import tracking
 from tests.api import Api
 from tests.conftest import Database
 from tests.journeys.test_ibexa import EXAMPLES, guest_of, track
-from tracking import retention, shopping
+from tracking import carts, retention, shopping
 from tracking.models import Cart, Client, FollowUp, Interaction, Order
 from tracking.types import ItemKey
 
@@ -716,3 +718,48 @@ def test_items__given_back__are_bought_no_more(database: Database, api: Api) -> 
 
     call(api, "Order Cancelled", order_id="o1")
     assert items_of(api, order["guestRef"])["laces"]["bought"] == 0
+
+
+def test_rebuild__of_what_was_read_before__comes_to_the_same(
+    database: Database, api: Api, shop: Client
+) -> None:
+    stock(api)
+    for event, properties in SHOPPING:
+        call(api, event, **properties)
+    for address, _ in EXAMPLES:
+        track(api, address)
+
+    def left() -> tuple[Any, ...]:
+        orders = api.read("/v2.1/orders", limit=50)["items"]
+        rows = Cart.objects.order_by("pk").values_list("pk", "lines", "values")
+        return [order | {"modifiedAt": ""} for order in orders], list(rows)
+
+    before = left()
+    out = StringIO()
+    call_command("rebuild_commerce", stdout=out, stderr=StringIO())
+
+    assert left() == before
+    assert f"{len(SHOPPING) + 9} events were read again" in out.getvalue()
+
+
+def test_rebuild__once_items_go_by_another_id__reads_them_so(
+    on_sqlite: Database, api: Api, shop: Client
+) -> None:
+    call(api, "Product Added", product_id="p-1", sku="S-1", price=1)
+    shop.prefers_sku = True
+    shop.save()
+
+    call_command("rebuild_commerce", stdout=StringIO(), stderr=StringIO())
+
+    assert [line["id"] for line in Cart.objects.get().lines] == ["S-1"]
+
+
+def test_cart__that_a_machine_fills__is_made_again_a_bounded_number_of_times(
+    on_sqlite: Database, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carts, "MOST_DEEDS", 3)
+    for _ in range(5):
+        call(api, "Product Added", **POLISH)
+
+    assert Interaction.objects.count() == 5
+    assert [line["quantity"] for line in Cart.objects.get().lines] == [3]

@@ -101,7 +101,7 @@ class Cart(models.Model):
 
     `lines` is a list of {type, id, quantity, price, currency, name}, `values`
     what they come to, by currency, both in minor units; lines without a price
-    count nothing.
+    count nothing. `deeds` is of how many things done with it that was made.
     """
 
     class Status(models.TextChoices):
@@ -129,6 +129,7 @@ class Cart(models.Model):
     lines = models.JSONField(_("lines"), default=list)
     values = models.JSONField(_("value"), default=dict)
     is_cleared = models.BooleanField(default=False)
+    deeds = models.PositiveIntegerField(default=0, editable=False)
     is_bought = models.BooleanField(default=False)
 
     objects = CartQuerySet.as_manager()
