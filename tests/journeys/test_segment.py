@@ -690,7 +690,12 @@ def test_events_data__has_the_callers_attributes_and_the_page(database: Database
         api,
         "track",
         **CALLS["track"] | {"event": "Product Added"},
-        properties={"price": 139.99, "currency": "eur", "products": [{"sku": "s-1"}]},
+        properties={
+            "product_id": "p-1",
+            "price": 139.99,
+            "currency": "eur",
+            "products": [{"sku": "s-1"}],
+        },
         context=context,
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from personalize.models import Flow
 from tests.conftest import Database
@@ -128,7 +128,7 @@ def test_event_model__typed_in_a_browser__is_saved_with_the_rows_that_are_left(
     rows.nth(0).locator(".tr-remove-row").click()
     page.click("[name=_continue]")
 
-    assert rows.count() == 2
+    expect(rows).to_have_count(2)
     assert EventModel.objects.get().fields == [
         {"path": "ext.score", "type": "integer"},
         {"path": "page", "type": "string"},
