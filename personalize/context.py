@@ -2,22 +2,23 @@
 Step of the flow walk: who is asking, and the facts that the candidates name.
 
 At most three reads: the guest (with the catalog's version), the session, and
-the session's events; the last two only when a candidate asks for them.
+what the guest did; the last two only when a candidate asks for them. Orders
+and the cart are read beside them where a condition is about these.
 """
 
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from personalize import snapshots
+from personalize import conditions, snapshots
 from personalize.conditions import Facts
 from personalize.devices import device
-from personalize.snapshots import Catalog, FlowSnapshot
+from personalize.snapshots import Catalog, Definition, FlowSnapshot
 from personalize.types import FlowRequest
-from tracking import events, guests, places, sessions
+from tracking import events, guests, places, purchases, sessions
 from tracking.guests import GuestFacts
 from tracking.types import BROWSER, ClientConfig, IdentifierKey, PointOfSaleConfig, birth_ref
 
@@ -77,28 +78,98 @@ def facts(
     visitor: Visitor,
     candidates: Iterable[FlowSnapshot],
     *,
+    client: ClientConfig,
     point_of_sale: PointOfSaleConfig,
     now: datetime,
 ) -> Facts:
     """Load what the candidates' conditions name, and nothing else."""
     definitions = [flow.definition for flow in candidates]
-    event_types = frozenset(t for definition in definitions for t in definition.events)
-    needs_session = any(definition.needs_session for definition in definitions)
+    needs = conditions.joined(
+        each.needs for d in definitions for each in (d.page_targeting, d.audience)
+    )
+    needs_session = needs.cart or any(definition.needs_session for definition in definitions)
     needs_page = not request.page and any(definition.needs_page for definition in definitions)
     session = None
     needs_place = any(definition.needs_place for definition in definitions)
-    if needs_session or needs_page or needs_place or event_types:
+    if needs_session or needs_page or needs_place or needs.events:
         session = _session(request, visitor, point_of_sale, now=now)
-    seen: list[tuple[str, Mapping[str, Any]]] = []
-    if session is not None and event_types:
-        seen = events.of_session(session.id, event_types)
+    seen, history = _did(visitor, session, needs, now=now)
+    guest_id = visitor.guest.id if visitor.guest else None
     return Facts(
         now=now,
+        time_zone=client.time_zone,
         request=_request_facts(request, session, point_of_sale),
         guest=guest_facts(visitor.guest) if visitor.guest else _STRANGER,
         session=_session_facts(session, now) if session else _NO_SESSION,
         events=seen,
+        history=history,
+        orders=_orders(guest_id, client, definitions) if needs.orders else None,
+        cart=_cart(guest_id, session, client) if needs.cart else None,
     )
+
+
+_Did = list[tuple[str, Mapping[str, Any]]]
+_History = list[tuple[str, Mapping[str, Any], datetime]]
+
+
+def _did(
+    visitor: Visitor,
+    session: sessions.OpenSession | None,
+    needs: conditions.Needs,
+    *,
+    now: datetime,
+) -> tuple[_Did, _History]:
+    """Read what was done in this visit, and what was done in any: in one query."""
+    if visitor.guest is None or not needs.history:
+        if session is None or not needs.events:
+            return [], []
+        return events.of_session(session.id, needs.events), []
+    since = {
+        type: None if days is None else now - timedelta(days=days)
+        for type, days in needs.history.items()
+    }
+    rows = events.of_guest(
+        visitor.guest.id,
+        since,
+        session_id=session.id if session else None,
+        session_types=needs.events,
+    )
+    seen = [
+        (type, data)
+        for type, data, _, visit in rows
+        if session is not None and visit == session.id and type in needs.events
+    ]
+    return seen, [(type, data, at) for type, data, at, _ in rows if type in since]
+
+
+def _orders(
+    guest_id: int | None, client: ClientConfig, definitions: Iterable[Definition]
+) -> dict[str, Any]:
+    """Return what the guest bought. Who is not known has bought nothing here."""
+    asked = {
+        name for d in definitions for each in (d.page_targeting, d.audience) for name in each.fields
+    }
+    bought = purchases.Purchases()
+    if guest_id is not None:
+        wants_categories = "orders.categories" in asked
+        bought = purchases.of_guest(guest_id, client, categories=wants_categories)
+    return {
+        "count": bought.count,
+        "revenue": float(bought.revenue),
+        "averageValue": None if bought.average is None else float(bought.average),
+        "lastAt": bought.last_at,
+        "products": list(bought.products),
+        "categories": list(bought.categories),
+    }
+
+
+def _cart(
+    guest_id: int | None, session: sessions.OpenSession | None, client: ClientConfig
+) -> dict[str, Any]:
+    cart = purchases.CartContents()
+    if guest_id is not None:
+        cart = purchases.cart_of(guest_id, session.id if session else None, client)
+    return {"value": float(cart.value), "items": cart.pieces, "products": list(cart.products)}
 
 
 def _session(

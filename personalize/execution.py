@@ -47,7 +47,9 @@ def execute(request: FlowRequest, client: ClientConfig, *, now: datetime) -> Out
     point_of_sale = _point_of_sale(request, client)
     visitor = context.who(request, client)
     candidates = matching.match(visitor.catalog, request.friendly_id, now=now)
-    facts = context.facts(request, visitor, candidates, point_of_sale=point_of_sale, now=now)
+    facts = context.facts(
+        request, visitor, candidates, client=client, point_of_sale=point_of_sale, now=now
+    )
     chosen, gates = choose(candidates, facts, visitor, channel=request.channel, now=now)
     exits.count(client.id, candidates, gates, now=now)
     if chosen is None:

@@ -97,7 +97,9 @@ def preview(
         page=page,
         params=params or {},
     )
-    facts = context.facts(request, visitor, [snapshot], point_of_sale=point_of_sale, now=now)
+    facts = context.facts(
+        request, visitor, [snapshot], client=client, point_of_sale=point_of_sale, now=now
+    )
     chosen, closed = execution.choose(
         [snapshot], facts, visitor, channel=channel, now=now, explain=True
     )

@@ -97,10 +97,6 @@ class Definition:
         # A content that may show the visit; asked of its text, so that nothing is compiled for it.
         return any("session" in variant.content for variant in self.variants.values())
 
-    @cached_property
-    def events(self) -> frozenset[str]:
-        return self.page_targeting.needs.events | self.audience.needs.events
-
 
 @dataclass(frozen=True)
 class FlowSnapshot:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from tracking.models import Event
 from tracking.types import TRACKING_TYPE, ClientConfig
@@ -113,6 +113,33 @@ def of_session(
     """Return (type, payload) of a visit's events of these types, oldest first, `limit` at most."""
     rows = Event.objects.filter(session=session_id, type__in=list(types)).order_by("ref")
     return list(rows.values_list("type", "data")[:limit])
+
+
+def of_guest(
+    guest_id: int,
+    since: Mapping[str, datetime | None],
+    *,
+    session_id: int | None = None,
+    session_types: Iterable[str] = (),
+    limit: int = 10_000,
+) -> list[tuple[str, Mapping[str, Any], datetime, int | None]]:
+    """
+    Return (type, payload, when, session) of what a guest did, the newest first, `limit` at most.
+
+    `since` names the types, each with how far back (None: all there are); the
+    types of a session are read along, so that both take one query.
+    """
+    wanted = Q(pk__in=())
+    by_time: dict[datetime | None, list[str]] = {}
+    for type, moment in since.items():
+        by_time.setdefault(moment, []).append(type)
+    for moment, types in by_time.items():
+        of_types = Q(type__in=types)
+        wanted |= of_types if moment is None else of_types & Q(occurred_at__gt=moment)
+    if session_id is not None:
+        wanted |= Q(session=session_id, type__in=list(session_types))
+    rows = Event.objects.of_guest(guest_id).filter(wanted).order_by("-occurred_at")
+    return list(rows.values_list("type", "data", "occurred_at", "session")[:limit])
 
 
 def in_batches(rows: QuerySet[Event], *, size: int = 1000) -> Iterator[list[Event]]:

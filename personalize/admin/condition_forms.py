@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 
 from personalize import conditions
 from personalize.admin import condition_rows
-from personalize.admin.condition_rows import EVENT, Row, RowGroup, Rows
+from personalize.admin.condition_rows import EVENT, WINDOWS, Row, RowGroup, Rows
 from personalize.conditions import OPERATORS, default_registry
 
 if TYPE_CHECKING:
@@ -34,7 +34,14 @@ else:
 _MOST_GROUPS = 20
 _MOST_JSON = 256 * 1024
 _TOGETHER = [("all", _("all of them hold")), ("any", _("any of them holds"))]
-_OF_GROUP = {"request": _("Page and request"), "guest": _("Guest"), "session": _("Visit")}
+_OF_GROUP = {
+    "request": _("Page and request"),
+    "time": _("Time, where the site is"),
+    "guest": _("Guest"),
+    "session": _("Visit"),
+    "cart": _("Cart"),
+    "orders": _("Orders"),
+}
 _TIMES = [
     (condition_rows.AT_LEAST, _("at least … times")),
     (condition_rows.EXACTLY, _("exactly … times")),
@@ -62,8 +69,21 @@ def _field_choices() -> list[tuple[Any, Any]]:
     for group, label in _OF_GROUP.items():
         fields = [field for field in default_registry.fields() if field.needs == group]
         choices.append((label, [(field.name, field.label) for field in fields]))
-    choices.append((_("Behaviour"), [(EVENT, _("Did, in this visit"))]))
+    choices.append((_("Behaviour"), [(name, _window(*known)) for name, known in WINDOWS.items()]))
     return choices
+
+
+def _window(kind: str, within: Any) -> Any:
+    did = kind == EVENT
+    if within == "session":
+        return _("Did, in this visit") if did else _("Saw the experience, in this visit")
+    if within == "ever":
+        return _("Did, ever") if did else _("Saw the experience, ever")
+    days = within["days"]
+    if days == 1:
+        return _("Did, in the last day") if did else _("Saw the experience, in the last day")
+    words = _("Did, in the last {} days") if did else _("Saw the experience, in the last {} days")
+    return format_lazy(words, days)
 
 
 def _described_fields() -> dict[str, dict[str, str]]:
@@ -71,7 +91,10 @@ def _described_fields() -> dict[str, dict[str, str]]:
         field.name: {"data-type": field.type, "data-detail": "1" if field.is_prefix else ""}
         for field in default_registry.fields()
     }
-    return described | {EVENT: {"data-type": EVENT, "data-detail": "1"}}
+    return described | {
+        name: {"data-type": EVENT, "data-detail": "1", "data-what": kind}
+        for name, (kind, _within) in WINDOWS.items()
+    }
 
 
 def _operator_choices() -> list[tuple[Any, Any]]:
@@ -133,7 +156,7 @@ class RowForm(forms.Form):
     def row(self) -> Row:
         values = self.cleaned_data
         row = Row(*(values.get(name, "") for name in ("field", "detail", "operator", "value")))
-        needs_detail = row.field == EVENT or row.field.endswith(".")
+        needs_detail = row.field in WINDOWS or row.field.endswith(".")
         return row if needs_detail else Row(row.field, "", row.operator, row.value)
 
     @property
@@ -148,15 +171,19 @@ class RowForm(forms.Form):
         row = self.row
         if not row.field:
             self.add_error("field", _("Choose a field."))
-        elif row.field == EVENT and not row.detail:
-            self.add_error("detail", _("Name the event, such as VIEW or ADD."))
+        elif row.field in WINDOWS and not row.detail:
+            names_event = WINDOWS[row.field][0] == EVENT
+            told = _("Name the event, such as VIEW or ADD.")
+            self.add_error(
+                "detail", told if names_event else _("Name the experience by its friendly ID.")
+            )
         elif row.field.endswith(".") and not row.detail:
             self.add_error("detail", _("Say which one: the name, such as campaign."))
         elif not row.operator:
             self.add_error("operator", _("Choose a comparison."))
-        elif (row.field == EVENT) is not (row.operator in condition_rows.TIMES):
+        elif (row.field in WINDOWS) is not (row.operator in condition_rows.TIMES):
             self.add_error("operator", _("This comparison does not go with the field."))
-        elif row.field == EVENT and not condition_rows.has_counts(row):
+        elif row.field in WINDOWS and not condition_rows.has_counts(row):
             between = row.operator == condition_rows.BETWEEN
             wanted = _("two whole numbers, such as 1 to 3") if between else _("a whole number")
             self.add_error("value", format_lazy("{} {}.", _("Say how many times:"), wanted))

@@ -16,14 +16,24 @@ from personalize import conditions
 from personalize.conditions import Field, Operator, default_registry, operators_for
 from personalize.conditions.operators import as_number, as_text, find_operators
 
-#: The "field" of a row about what the guest did.
+#: The kind of rows about what the guest did, and the "field" of one about this visit.
 EVENT = "event"
+_SAW = "saw"
+#: What else a row's "field" may be: something done, or an experience seen, and within when.
+WINDOWS: Mapping[str, tuple[str, Any]] = {
+    EVENT: (EVENT, "session"),
+    **{f"{EVENT}:{days}": (EVENT, {"days": days}) for days in (1, 7, 30, 90, 365)},
+    f"{EVENT}:ever": (EVENT, "ever"),
+    f"{_SAW}:session": (_SAW, "session"),
+    **{f"{_SAW}:{days}": (_SAW, {"days": days}) for days in (1, 7, 30)},
+    f"{_SAW}:ever": (_SAW, "ever"),
+}
 AT_LEAST, EXACTLY, AT_MOST = "times_at_least", "times_exactly", "times_at_most"
 BETWEEN, NEVER = "times_between", "times_never"
 TIMES = (AT_LEAST, EXACTLY, AT_MOST, BETWEEN, NEVER)
 
 _RANGE = re.compile(r"\s*(\S+)\s*(?:,|;|\bto\b|\band\b|–)\s*(\S+)\s*", re.IGNORECASE)
-_BEHAVIOUR_KEYS = {"event", "at_least", "at_most", "within", "where"}
+_BEHAVIOUR_KEYS = {EVENT, _SAW, "at_least", "at_most", "within", "where"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,7 @@ def row_of(node: object) -> Row | None:
     """Return the row that shows this leaf, or None when no row can."""
     if not isinstance(node, Mapping):
         return None
-    row = _event_row(node) if "event" in node else _field_row(node)
+    row = _event_row(node) if EVENT in node or _SAW in node else _field_row(node)
     # An input holds one line, and the browser would drop the rest.
     is_line = row is not None and not re.search(r"[\x00-\x1f\x7f]", row.detail + row.value)
     return row if is_line else None
@@ -80,8 +90,9 @@ def row_of(node: object) -> Row | None:
 
 def node_of(row: Row) -> dict[str, Any]:
     """Return the leaf a row stands for. Whether it is a good one, `conditions.validate` says."""
-    if row.field == EVENT:
-        return {"event": row.detail.strip(), **_counts(row), "within": "session"}
+    if row.field in WINDOWS:
+        kind, within = WINDOWS[row.field]
+        return {kind: row.detail.strip(), **_counts(row), "within": within}
     name = row.field + row.detail.strip() if row.field.endswith(".") else row.field
     node: dict[str, Any] = {"field": name, "operator": row.operator}
     kind = _operand(name, row.operator)
@@ -203,6 +214,11 @@ def _shown(kind: str, value: Any) -> str | None:
 def _event_row(node: Mapping[str, Any]) -> Row | None:
     if set(node) - _BEHAVIOUR_KEYS or node.get("where"):
         return None
+    kind = EVENT if EVENT in node else _SAW
+    window = (kind, node.get("within", "session" if kind == EVENT else "ever"))
+    name = next((name for name, known in WINDOWS.items() if known == window), None)
+    if name is None:
+        return None
     least, most = node.get("at_least"), node.get("at_most")
     operator, value = AT_LEAST, str(1 if least is None else least)
     if most is not None:
@@ -215,7 +231,7 @@ def _event_row(node: Mapping[str, Any]) -> Row | None:
             operator, value = AT_MOST, str(most)
         else:
             operator, value = BETWEEN, f"{least} to {most}"
-    return Row(EVENT, str(node["event"]), operator, value)
+    return Row(name, str(node[kind]), operator, value)
 
 
 # --- rows to trees ---------------------------------------------------------------------
@@ -232,7 +248,7 @@ def _operand(name: str, operator: str) -> str:
 def _value(kind: str, text: str) -> Any:
     if kind == "texts":
         return [piece.strip() for piece in text.split(",") if piece.strip()]
-    if kind == "number":
+    if kind in ("number", "days"):
         number = as_number(text)
         return text if number is None else number
     if kind == "range":

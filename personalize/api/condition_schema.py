@@ -8,8 +8,10 @@ that a host registered included.
 from typing import Any, TypeAlias
 
 from personalize.conditions import (
+    MAX_DAYS,
     MAX_DEPTH,
     MAX_LEAVES,
+    MEASURES,
     OPERATORS,
     Field,
     default_registry,
@@ -27,6 +29,7 @@ _OPERANDS = {
     "number": "a number",
     "range": "two numbers in a list",
     "datetime": "an ISO 8601 time",
+    "days": "a number of days",
 }
 
 _COUNT = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]}
@@ -44,7 +47,7 @@ def schemas() -> dict[str, Schema]:
             "anyOf": [condition, {"type": "object", "maxProperties": 0}],
         },
         "Condition": {
-            "description": "A comparison, a did-event condition, or a group.",
+            "description": "A comparison, something done or seen, or a group.",
             "type": "object",
             "anyOf": [
                 {"$ref": f"#/components/schemas/{name}"}
@@ -54,6 +57,7 @@ def schemas() -> dict[str, Schema]:
                     "NotCondition",
                     "Comparison",
                     "DidEvent",
+                    "SawExperience",
                 )
             ],
         },
@@ -69,6 +73,7 @@ def schemas() -> dict[str, Schema]:
             required=["field", "operator"],
         ),
         "DidEvent": _did_event(),
+        "SawExperience": _saw_experience(),
     }
 
 
@@ -89,7 +94,8 @@ def fields_as_markdown() -> str:
             '`pageTargeting` and `audience` are conditions: `{"all": [...]}`, '
             '`{"any": [...]}`, `{"not": ...}` over comparisons `{"field", '
             '"operator", "value"}` and did-event conditions `{"event": "ADD", '
-            '"at_least": 1}` (in this session, and counting what was sent a moment ago).',
+            '"at_least": 1}` (in this session unless `within` says otherwise, and counting what '
+            'was sent a moment ago). `{"saw": "hero_banner"}` holds for who has seen that.',
             "",
             "| Field | Meaning | Type |",
             "|---|---|---|",
@@ -106,7 +112,9 @@ def fields_as_markdown() -> str:
 
 def _did_event() -> Schema:
     return _object(
-        "The guest did it in this session, as often as said; once or more unless said.",
+        "The guest did it, as often as said; once or more unless said. With `measure` what counts "
+        "is not how often, but the sum, average or number of different values of a property, or "
+        "when it was first or last, compared by `operator` with `value`.",
         {
             "event": {
                 "type": "string",
@@ -126,12 +134,60 @@ def _did_event() -> Schema:
                     required=["field", "operator"],
                 ),
             },
-            "at_least": _COUNT,
-            "at_most": _COUNT,
-            "within": {"type": "string", "enum": ["session"], "default": "session"},
+            "measure": {
+                "title": "ConditionMeasure",
+                "type": "string",
+                "enum": list(MEASURES),
+                "description": "`first` and `last` compare times, and need days or `ever`.",
+            },
+            "of": {
+                "type": "string",
+                "description": "Which property; not of `first` and `last`.",
+                "examples": ["product.price"],
+            },
+            "operator": _operator(),
+            "value": {},
+            **_times("session"),
         },
         required=["event"],
     )
+
+
+def _saw_experience() -> Schema:
+    return _object(
+        "The guest has seen an experience, as often as said; once or more unless said.",
+        {
+            "saw": {
+                "type": "string",
+                "description": "Its friendly ID.",
+                "examples": ["hero_banner"],
+            },
+            "variant": {"type": "string", "description": "The name of the variant."},
+            **_times("ever"),
+        },
+        required=["saw"],
+    )
+
+
+def _times(default: str) -> dict[str, Schema]:
+    days = {
+        "type": "object",
+        "properties": {"days": {"type": "integer", "minimum": 1, "maximum": MAX_DAYS}},
+        "required": ["days"],
+        "additionalProperties": False,
+    }
+    return {
+        "at_least": _COUNT,
+        "at_most": _COUNT,
+        "within": {
+            "anyOf": [
+                {"title": "ConditionWindow", "type": "string", "enum": ["session", "ever"]},
+                days,
+            ],
+            "default": default,
+            "description": "In this session, in the last so many days, or ever.",
+        },
+    }
 
 
 def _field() -> Schema:

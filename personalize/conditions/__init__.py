@@ -3,13 +3,15 @@ The condition language: stored JSON trees of typed comparisons, evaluated withou
 a database or chance. `conditions.compile(tree).matches(facts)` is the whole of it.
 """
 
-from personalize.conditions.evaluation import Compiled, Explanation, compile, compile_condition
-from personalize.conditions.facts import Facts, Needs, normalise_params
-from personalize.conditions.operators import OPERATORS, Operator, operators_for
+from personalize.conditions.evaluation import Compiled, compile, compile_condition
+from personalize.conditions.facts import Facts, Needs, joined, normalise_params
+from personalize.conditions.operators import MAX_DAYS, OPERATORS, Operator, operators_for
+from personalize.conditions.parts import Explanation
 from personalize.conditions.registry import Field, Registry, default_registry
 from personalize.conditions.tree import (
     MAX_DEPTH,
     MAX_LEAVES,
+    MEASURES,
     Behaviour,
     Condition,
     ConditionError,
@@ -21,8 +23,10 @@ from personalize.conditions.tree import (
 )
 
 __all__ = [
+    "MAX_DAYS",
     "MAX_DEPTH",
     "MAX_LEAVES",
+    "MEASURES",
     "OPERATORS",
     "Behaviour",
     "Compiled",
@@ -40,6 +44,7 @@ __all__ = [
     "compile",
     "compile_condition",
     "default_registry",
+    "joined",
     "normalise_params",
     "operators_for",
     "parse",

@@ -7,68 +7,29 @@ Evaluation is total: whatever JSON the facts hold, the answer is true or false. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from personalize.conditions.facts import Facts, Needs, step_reader
-from personalize.conditions.operators import Operator
+from personalize.conditions import behaviour
+from personalize.conditions.facts import Facts, Needs, joined
+from personalize.conditions.operators import as_datetime
+from personalize.conditions.parts import (
+    Explanation,
+    Matches,
+    Part,
+    Until,
+    comparison,
+    earliest,
+    never,
+    outcome,
+    show_operand,
+    turns,
+    value_test,
+)
 from personalize.conditions.registry import Registry, default_registry
 from personalize.conditions.tree import Behaviour, Condition, Group, Leaf, parse
-from personalize.conditions.wording import how_often, show, show_choices, show_range, times
-
-Matches = Callable[[Facts], bool]
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """
-    Why a tree or a part of it did or did not hold.
-
-    kind: "all", "any", "not", "field" or "event". facts: what this part read, by field name
-    (the number of events for an event). Every part is evaluated, also those that the answer
-    did not depend on.
-    """
-
-    matched: bool
-    kind: str
-    sentence: str
-    facts: Mapping[str, object]
-    children: tuple[Explanation, ...] = ()
-
-    def leaves(self) -> Iterator[Explanation]:
-        if self.kind in ("field", "event"):
-            yield self
-        for child in self.children:
-            yield from child.leaves()
-
-    def because(self) -> list[str]:
-        """The sentences of the leaves that the answer rests on, whichever way it went."""
-        if self.kind in ("field", "event"):
-            return [self.sentence]
-        # One false part is enough against "all", one true part is enough for "any".
-        one_is_enough = {"all": False, "any": True}.get(self.kind) is self.matched
-        deciding = [
-            child for child in self.children if not one_is_enough or child.matched is self.matched
-        ]
-        return [sentence for child in deciding for sentence in child.because()]
-
-    def facts_read(self) -> dict[str, object]:
-        """All values the tree read, by field name."""
-        return {name: value for leaf in self.leaves() for name, value in leaf.facts.items()}
-
-    def as_dict(self) -> dict[str, object]:
-        """The same as plain JSON values."""
-        shown: dict[str, object] = {
-            "matched": self.matched,
-            "kind": self.kind,
-            "sentence": self.sentence,
-        }
-        if self.facts:
-            shown["facts"] = {name: _plain(value) for name, value in self.facts.items()}
-        if self.children:
-            shown["children"] = [child.as_dict() for child in self.children]
-        return shown
+from personalize.conditions.wording import compared
 
 
 @dataclass(frozen=True)
@@ -78,6 +39,7 @@ class Compiled:
 
     matches(facts) -> bool; explain(facts) -> Explanation; needs: the facts to load;
     fields: the names of the fields read; sentence: the whole tree in English.
+    valid_until(facts): until then time alone changes nothing; None: for ever.
     """
 
     condition: Condition
@@ -85,17 +47,11 @@ class Compiled:
     needs: Needs
     fields: frozenset[str]
     sentence: str
+    valid_until: Until
     _explain: Callable[[Facts], Explanation]
 
     def explain(self, facts: Facts) -> Explanation:
         return self._explain(facts)
-
-
-@dataclass(frozen=True)
-class _Part:
-    matches: Matches
-    explain: Callable[[Facts], Explanation]
-    sentence: str
 
 
 def compile(tree: object, registry: Registry = default_registry) -> Compiled:
@@ -107,19 +63,29 @@ def compile_condition(condition: Condition) -> Compiled:
     """Make a checked tree ready to be asked."""
     part = _part(condition)
     leaves = list(_leaves(condition))
-    groups = {leaf.field.needs for leaf in leaves if isinstance(leaf, Leaf)}
     return Compiled(
         condition=condition,
         matches=part.matches,
-        needs=Needs(
-            guest="guest" in groups,
-            session="session" in groups,
-            events=frozenset(leaf.event for leaf in leaves if isinstance(leaf, Behaviour)),
-        ),
+        needs=joined(map(_needs, leaves)),
         fields=frozenset(leaf.field.name for leaf in leaves if isinstance(leaf, Leaf)),
         sentence=part.sentence,
+        valid_until=part.until,
         _explain=part.explain,
     )
+
+
+def _needs(leaf: Leaf | Behaviour) -> Needs:
+    if isinstance(leaf, Leaf):
+        group = leaf.field.needs
+        return Needs(
+            guest=group == "guest",
+            session=group == "session",
+            orders=group == "orders",
+            cart=group == "cart",
+        )
+    if leaf.within.in_session:
+        return Needs(events=frozenset({leaf.event}))
+    return Needs(history={leaf.event: leaf.within.days})
 
 
 def _leaves(condition: Condition) -> Iterator[Leaf | Behaviour]:
@@ -130,18 +96,18 @@ def _leaves(condition: Condition) -> Iterator[Leaf | Behaviour]:
         yield condition
 
 
-def _part(condition: Condition) -> _Part:
+def _part(condition: Condition) -> Part:
     if isinstance(condition, Leaf):
         return _field_part(condition)
     if isinstance(condition, Behaviour):
-        return _event_part(condition)
+        return behaviour.part_of(condition)
     parts = tuple(_part(child) for child in condition.children)
     if condition.kind == "not":
         return _not_part(parts[0])
     return _group_part(condition, parts)
 
 
-def _group_part(group: Group, parts: tuple[_Part, ...]) -> _Part:
+def _group_part(group: Group, parts: tuple[Part, ...]) -> Part:
     tests = tuple(part.matches for part in parts)
     if len(tests) == 1:
         matches = tests[0]
@@ -157,7 +123,14 @@ def _group_part(group: Group, parts: tuple[_Part, ...]) -> _Part:
         matched = all(outcomes) if group.kind == "all" else any(outcomes)
         return Explanation(matched, group.kind, sentence, {}, children)
 
-    return _Part(matches, explain, sentence)
+    return Part(matches, explain, sentence, _until_of(parts))
+
+
+def _until_of(parts: tuple[Part, ...]) -> Until:
+    timed = [part.until for part in parts if part.until is not never]
+    if not timed:
+        return never
+    return lambda facts: earliest(until(facts) for until in timed)
 
 
 def _all_of(tests: tuple[Matches, ...]) -> Matches:
@@ -180,7 +153,7 @@ def _any_of(tests: tuple[Matches, ...]) -> Matches:
     return matches
 
 
-def _not_part(part: _Part) -> _Part:
+def _not_part(part: Part) -> Part:
     inner = part.matches
     sentence = f"not ({part.sentence})"
 
@@ -188,7 +161,7 @@ def _not_part(part: _Part) -> _Part:
         child = part.explain(facts)
         return Explanation(not child.matched, "not", sentence, {}, (child,))
 
-    return _Part(lambda facts: not inner(facts), explain, sentence)
+    return Part(lambda facts: not inner(facts), explain, sentence, part.until)
 
 
 def _join(group: Group, sentences: list[str]) -> str:
@@ -203,111 +176,58 @@ def _join(group: Group, sentences: list[str]) -> str:
     )
 
 
-def _field_part(leaf: Leaf) -> _Part:
+def _field_part(leaf: Leaf) -> Part:
     read = leaf.field.reader()
-    test = _value_test(leaf)
-    operand = _show_operand(leaf)
-    sentence = " ".join(filter(None, (leaf.field.label, leaf.operator.label, operand)))
-
-    def matches(facts: Facts) -> bool:
-        return test(read(facts))
+    compare = comparison(leaf)
+    operand = show_operand(leaf)
+    sentence = f"{leaf.field.label} {compared(leaf.operator.label, operand)}"
 
     def explain(facts: Facts) -> Explanation:
         value = read(facts)
-        matched = test(value)
+        matched = compare(value, facts.now)
         given, shown = value, value
         if leaf.field.has_alternatives and isinstance(value, tuple):
             given = value[0]
             # Show the spelling that decided, or the sentence would not be true.
-            shown = next((each for each in value if test(each) is matched), given)
-        words = _outcome(leaf, shown, operand, matched)
+            shown = next((each for each in value if compare(each, facts.now) is matched), given)
+        words = outcome(leaf, shown, operand, matched)
         return Explanation(matched, "field", words, {leaf.field.name: given})
 
-    return _Part(matches, explain, sentence)
+    if leaf.operator.span is not None:
+        return Part(
+            lambda facts: compare(read(facts), facts.now),
+            explain,
+            sentence,
+            lambda facts: turns(leaf, read(facts), facts.now),
+        )
+    test = value_test(leaf)
+    return Part(lambda facts: test(read(facts)), explain, sentence, _clock(leaf))
 
 
-def _value_test(leaf: Leaf) -> Callable[[object], bool]:
-    """The operator's test, made total: a missing value decides before the operator is asked."""
-    operator = leaf.operator
-    test = operator.bind(leaf.operand)
-    if operator.holds_when_missing:
-        return lambda value: value is None
-    if not leaf.field.has_alternatives:
-        return lambda value: value is not None and test(value)
-    quantifier = all if operator.negative else any
-
-    def test_spellings(value: object) -> bool:
-        if not isinstance(value, tuple):
-            return value is not None and test(value)
-        return quantifier(test(spelling) for spelling in value if spelling is not None)
-
-    return test_spellings
-
-
-def _event_part(leaf: Behaviour) -> _Part:
-    holds = tuple((step_reader(_path(each)), _value_test(each)) for each in leaf.where)
-    event, at_least, at_most = leaf.event, leaf.at_least, leaf.at_most
-    wanted = how_often(at_least, at_most)
-    what = " and ".join(
-        " ".join(filter(None, (each.field.label, each.operator.label, _show_operand(each))))
-        for each in leaf.where
-    )
-    subject = f"{event} (where {what})" if what else event
-
-    def is_meant(name: str, data: object) -> bool:
-        return name == event and all(test(read(data)) for read, test in holds)
-
-    def matches(facts: Facts) -> bool:
-        count = 0
-        for name, data in facts.events:
-            if is_meant(name, data):
-                count += 1
-                if at_most is None and count >= at_least:
-                    return True
-                if at_most is not None and count > at_most:
-                    return False
-        return count >= at_least
-
-    def explain(facts: Facts) -> Explanation:
-        count = sum(is_meant(name, data) for name, data in facts.events)
-        matched = count >= at_least and (at_most is None or count <= at_most)
-        happened = f"{subject} happened {times(count)} in this session"
-        words = f"{happened}, wanted {wanted}" if not matched else f"{happened} ({wanted} wanted)"
-        return Explanation(matched, "event", words, {f"event.{subject}": count})
-
-    sentence = (
-        f"Guest did not do {subject} in this session"
-        if at_most == 0
-        else f"Guest did {subject} {wanted} in this session"
-    )
-    return _Part(matches, explain, sentence)
+def _clock(leaf: Leaf) -> Until:
+    """When a field of the time reads otherwise: at the next hour, midnight, or its operand."""
+    name = leaf.field.name
+    if name == "time.now":
+        moment = as_datetime(leaf.value)
+        # What is after a moment is so just behind it.
+        later = None if moment is None else moment + timedelta(microseconds=1)
+        return lambda facts: earliest(each for each in (moment, later) if each and each > facts.now)
+    if name == "time.hour":
+        return lambda facts: (
+            facts.now
+            + timedelta(hours=1)
+            - timedelta(
+                minutes=facts.local.minute,
+                seconds=facts.local.second,
+                microseconds=facts.local.microsecond,
+            )
+        )
+    if name in ("time.date", "time.weekday"):
+        return _midnight
+    return never
 
 
-def _path(leaf: Leaf) -> tuple[str, ...]:
-    return tuple(leaf.field.name.split("."))
-
-
-def _show_operand(leaf: Leaf) -> str:
-    operator: Operator = leaf.operator
-    if operator.operand == "none":
-        return ""
-    if operator.operand == "range" and isinstance(leaf.operand, tuple):
-        return show_range(*leaf.operand)
-    if operator.operand == "texts" and isinstance(leaf.operand, tuple):
-        return show_choices(leaf.operand)
-    return show(leaf.value if operator.operand == "datetime" else leaf.operand)
-
-
-def _outcome(leaf: Leaf, value: object, operand: str, matched: bool) -> str:
-    label, operator = leaf.field.label, leaf.operator
-    if not matched:
-        state = "is missing" if value is None else f"is {show(value)}"
-        return " ".join(filter(None, (f"{label} {state}, wanted it {operator.wanted}", operand)))
-    # "First session is true" and "Guest email is missing" already tell the value.
-    tells_value = operator.type == "boolean" or operator.holds_when_missing
-    shown = "" if tells_value else show(value)
-    return " ".join(filter(None, (label, shown, operator.label, operand)))
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
+def _midnight(facts: Facts) -> datetime:
+    tomorrow = facts.local.date() + timedelta(days=1)
+    midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=facts.local.tzinfo)
+    return midnight.astimezone(facts.now.tzinfo)

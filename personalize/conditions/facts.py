@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 Read = Callable[["Facts"], object]
 
@@ -27,14 +28,26 @@ class Facts:
     session: {"entryPage", "referrer", "utm": {...}, "views", "events", "durationSeconds",
     "isNew"}, or None when there is none.
     events: (type, data) of this session, in any order; only the types a tree's `needs` names
-    have to be there.
+    have to be there. history: (type, data, when) of all that the guest did, likewise.
+    orders: {"count", "revenue", "averageValue", "lastAt", "products", "categories"}, cart:
+    {"value", "items", "products"}, or None when nobody is known.
+    time_zone: by whose clock it is Monday, a name of the IANA database.
     """
 
     now: datetime
+    time_zone: str = "UTC"
     request: Mapping[str, object]
     guest: Mapping[str, object] | None = None
     session: Mapping[str, object] | None = None
     events: Sequence[tuple[str, Mapping[str, object]]] = ()
+    history: Sequence[tuple[str, Mapping[str, object], datetime]] = ()
+    orders: Mapping[str, object] | None = None
+    cart: Mapping[str, object] | None = None
+
+    @cached_property
+    def local(self) -> datetime:
+        """Now, as clocks where the site is show it."""
+        return self.now.astimezone(ZoneInfo(self.time_zone))
 
     @cached_property
     def page(self) -> str | None:
@@ -59,6 +72,28 @@ class Needs:
     guest: bool = False
     session: bool = False
     events: frozenset[str] = frozenset()
+    #: Types of events of any visit -> how many days back; None: all there are.
+    history: Mapping[str, int | None] = field(default_factory=dict)
+    orders: bool = False
+    cart: bool = False
+
+
+def joined(needs: Iterable[Needs]) -> Needs:
+    """Return all that any of these trees names; of two windows the wider."""
+    all_needs = list(needs)
+    history: dict[str, int | None] = {}
+    for each in all_needs:
+        for event, days in each.history.items():
+            known = history.get(event, 0)
+            history[event] = None if days is None or known is None else max(days, known)
+    return Needs(
+        guest=any(each.guest for each in all_needs),
+        session=any(each.session for each in all_needs),
+        events=frozenset[str]().union(*(each.events for each in all_needs)),
+        history=history,
+        orders=any(each.orders for each in all_needs),
+        cart=any(each.cart for each in all_needs),
+    )
 
 
 def step_reader(path: tuple[str, ...]) -> Callable[[object], object]:
@@ -89,7 +124,7 @@ def step_reader(path: tuple[str, ...]) -> Callable[[object], object]:
 
 
 def fact_reader(path: tuple[str, ...]) -> Read:
-    """Return a reader of `path`, whose first segment is request, guest or session."""
+    """Return a reader of `path`, whose first segment names a group of facts."""
     group, rest = path[0], path[1:]
     follow = step_reader(rest)
     if group == "request":
@@ -98,6 +133,10 @@ def fact_reader(path: tuple[str, ...]) -> Read:
         return lambda facts: follow(facts.guest)
     if group == "session":
         return lambda facts: follow(facts.session)
+    if group == "orders":
+        return lambda facts: follow(facts.orders)
+    if group == "cart":
+        return lambda facts: follow(facts.cart)
     raise ValueError(f"no fact group is called {group!r}")
 
 

@@ -17,14 +17,16 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from personalize.conditions.globs import MAX_PATTERN, compile_glob
 
 FieldType = Literal["text", "number", "boolean", "datetime", "list", "any"]
-OperandKind = Literal["none", "text", "pattern", "texts", "number", "range", "datetime"]
+OperandKind = Literal["none", "text", "pattern", "texts", "number", "range", "datetime", "days"]
 Test = Callable[[object], bool]
+
+MAX_DAYS = 3650
 
 MAX_TEXT = 4096
 MAX_CHOICES = 1000
@@ -46,6 +48,7 @@ class Operator:
     bind: operand (as `prepare_operand` returned it) -> test of one value that is there.
     negative: holds when the comparison does not; where a field offers several spellings of one
     value, all of them must pass.
+    span: operand -> from when to before when a moment passes, as distances from now.
     """
 
     name: str
@@ -56,6 +59,8 @@ class Operator:
     bind: Callable[[Any], Test]
     negative: bool = False
     holds_when_missing: bool = False
+    #: Of an operator that compares with now: the span of moments around it that pass.
+    span: Callable[[Any], tuple[timedelta, timedelta]] | None = None
 
 
 def as_text(value: object) -> str | None:
@@ -170,6 +175,13 @@ def _prepare_datetime(value: object) -> datetime:
     return moment
 
 
+def _prepare_days(value: object) -> timedelta:
+    number = as_number(value)
+    if number is None or not 0 < number <= MAX_DAYS:
+        raise Unfit(f"a number of days, more than 0 and at most {MAX_DAYS}")
+    return timedelta(days=number)
+
+
 _PREPARE: dict[OperandKind, Callable[[object], object]] = {
     "none": _prepare_none,
     "text": _prepare_text,
@@ -178,6 +190,7 @@ _PREPARE: dict[OperandKind, Callable[[object], object]] = {
     "number": _prepare_number,
     "range": _prepare_range,
     "datetime": _prepare_datetime,
+    "days": _prepare_days,
 }
 
 
@@ -318,6 +331,29 @@ def _operator(
     )
 
 
+# Longer than any calendar: from the beginning of time.
+_EVER = timedelta(days=400_000)
+
+
+def _relative(
+    name: str, label: str, span: Callable[[timedelta], tuple[timedelta, timedelta]]
+) -> Operator:
+    """
+    Compare a moment with now: it passes from the first end of the span to before the last.
+
+    Both ends are distances from now; what `bind` gives is never asked.
+    """
+    return Operator(
+        name=name,
+        type="datetime",
+        label=label,
+        wanted=label.replace("is ", "to be ", 1),
+        operand="days",
+        bind=lambda operand: lambda value: False,
+        span=span,
+    )
+
+
 OPERATORS: tuple[Operator, ...] = (
     _operator("text", "is", "is", "to be", "text", _on_text(lambda a, b: a == b)),
     _operator(
@@ -411,6 +447,9 @@ OPERATORS: tuple[Operator, ...] = (
     _operator(
         "datetime", "after", "is after", "to be after", "datetime", _on_datetime(lambda a, b: a > b)
     ),
+    _relative("in_last_days", "is in the last … days", lambda days: (-days, timedelta())),
+    _relative("longer_ago", "is longer ago than … days", lambda days: (-_EVER, -days)),
+    _relative("in_next_days", "is in the next … days", lambda days: (timedelta(), days)),
     _operator("list", "includes", "includes", "to include", "text", _includes),
     _operator(
         "list", "includes_any", "includes any of", "to include any of", "texts", _includes_any

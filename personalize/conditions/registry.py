@@ -9,7 +9,8 @@ from typing import Literal
 from personalize.conditions.facts import Read, dotted_path, fact_reader, param_path
 from personalize.conditions.operators import FieldType
 
-FactGroup = Literal["request", "guest", "session", "events"]
+FactGroup = Literal["request", "time", "guest", "session", "orders", "cart", "events"]
+_GROUPS: tuple[FactGroup, ...] = ("time", "guest", "session", "orders", "cart")
 
 MAX_NAME = 200
 MAX_SEGMENTS = 16
@@ -108,11 +109,7 @@ def _field(
     has_alternatives: bool = False,
 ) -> Field:
     group = name.partition(".")[0]
-    needs: FactGroup = "request"
-    if group == "guest":
-        needs = "guest"
-    elif group == "session":
-        needs = "session"
+    needs: FactGroup = next((known for known in _GROUPS if known == group), "request")
     return Field(
         name=name,
         label=label,
@@ -125,6 +122,7 @@ def _field(
     )
 
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DEVICES = ("mobile", "desktop", "tablet", "bot", "unknown")
 GUEST_TYPES = ("visitor", "customer")
 
@@ -147,6 +145,15 @@ BUILT_IN_FIELDS = (
     _field("request.geo.city", "City of the visitor"),
     _field("request.geo.region", "Region of the visitor"),
     _field("request.geo.country", "Country of the visitor"),
+    _field("time.now", "Date and time", "datetime", read=lambda facts: facts.now),
+    _field("time.date", "Date", read=lambda facts: facts.local.date().isoformat()),
+    _field(
+        "time.weekday",
+        "Weekday",
+        choices=WEEKDAYS,
+        read=lambda facts: WEEKDAYS[facts.local.weekday()],
+    ),
+    _field("time.hour", "Hour of the day", "number", read=lambda facts: facts.local.hour),
     _field("guest.type", "Guest type", choices=GUEST_TYPES),
     _field("guest.email", "Guest email"),
     _field("guest.firstName", "Guest first name"),
@@ -167,6 +174,15 @@ BUILT_IN_FIELDS = (
     _field("session.events", "Session events", "number"),
     _field("session.durationSeconds", "Session duration in seconds", "number"),
     _field("session.isNew", "First session", "boolean"),
+    _field("orders.count", "Number of orders", "number"),
+    _field("orders.revenue", "Revenue of all orders", "number"),
+    _field("orders.averageValue", "Average order value", "number"),
+    _field("orders.lastAt", "Last order", "datetime"),
+    _field("orders.products", "Products bought", "list"),
+    _field("orders.categories", "Categories bought from", "list"),
+    _field("cart.value", "Value of the cart", "number"),
+    _field("cart.items", "Pieces in the cart", "number"),
+    _field("cart.products", "Products in the cart", "list"),
 )
 
 default_registry = Registry(BUILT_IN_FIELDS)

@@ -5,6 +5,12 @@ The stored condition tree, and the checks it passes before it is saved.
     {"field": "guest.email", "operator": "contains", "value": "@acme"}
     {"event": "ADD", "where": [{"field": "product.type", "operator": "is", "value": "shoes"}],
      "at_least": 1, "at_most": null, "within": "session"}
+    {"event": "ADD", "measure": "sum", "of": "product.price", "operator": "at_least", "value": 100,
+     "within": {"days": 30}}
+    {"saw": "hero_banner", "variant": "B", "at_least": 1, "within": "ever"}
+
+`within` is "session", {"days": n} or "ever"; `measure` is sum, average or distinct of a property,
+or first or last, which compare times. `saw` is about runs of experiences.
 
 None, {} and {"all": []} match everybody. `not` is plain negation: a leaf about a missing value
 is false, and `not` of it is true.
@@ -18,6 +24,8 @@ from typing import Literal, TypeAlias
 
 from personalize.conditions.facts import dotted_path
 from personalize.conditions.operators import (
+    MAX_DAYS,
+    FieldType,
     Operator,
     Unfit,
     find_operators,
@@ -39,7 +47,14 @@ MAX_COUNT = 10_000
 
 GROUPS = ("all", "any", "not")
 LEAF_KEYS = frozenset({"field", "operator", "value"})
-BEHAVIOUR_KEYS = frozenset({"event", "where", "at_least", "at_most", "within"})
+COUNT_KEYS = frozenset({"at_least", "at_most", "within"})
+MEASURE_KEYS = frozenset({"measure", "of", "operator", "value"})
+BEHAVIOUR_KEYS = COUNT_KEYS | MEASURE_KEYS | {"event", "where"}
+SAW_KEYS = COUNT_KEYS | {"saw", "variant"}
+
+#: Type of the event that an experience's run leaves, and where it says which it was.
+RUN = "TRACKING"
+RUN_FLOW, RUN_VARIANT = "flowExecution.flowFriendlyId", "decision.variant"
 
 
 @dataclass(frozen=True)
@@ -75,14 +90,47 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class Window:
+    """When something was done: in this session, in the last so many days, or ever: neither."""
+
+    in_session: bool = False
+    days: int | None = None
+
+
+#: What a measure is called, and the type of what it gives.
+MEASURES: Mapping[str, tuple[str, FieldType]] = {
+    "sum": ("sum", "number"),
+    "average": ("average", "number"),
+    "distinct": ("number of different values", "number"),
+    "first": ("first time", "datetime"),
+    "last": ("last time", "datetime"),
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is made of the events that are meant; `comparison` is asked of it."""
+
+    kind: str
+    of: tuple[str, ...]
+    comparison: Leaf
+
+
+@dataclass(frozen=True)
 class Behaviour:
-    """Did EVENT, where all of `where` hold of its data, between at_least and at_most times."""
+    """
+    Did EVENT, where all of `where` hold of its data, between at_least and at_most times.
+
+    With `measure` that decides, and not the number. `subject` is how the event reads.
+    """
 
     event: str
     where: tuple[Leaf, ...]
     at_least: int
     at_most: int | None
-    within: str
+    within: Window
+    measure: Measure | None = None
+    subject: str = ""
 
 
 Condition: TypeAlias = Group | Leaf | Behaviour
@@ -136,11 +184,13 @@ class _Reading:
             return self.read_group(node, kinds[0], path=path, depth=depth + 1)
         if "event" in node:
             return self.read_behaviour(node, path=path)
+        if "saw" in node:
+            return self.read_saw(node, path=path)
         if "field" in node:
             self.leaves += 1
             return self.read_leaf(node, path=path)
         return self.note(
-            path, "A condition needs “all”, “any” or “not”, or a “field”, or an “event”."
+            path, "A condition needs “all”, “any” or “not”, or a “field”, an “event” or “saw”."
         )
 
     def read_group(
@@ -181,12 +231,83 @@ class _Reading:
         if not isinstance(event, str) or not event or len(event) > MAX_NAME:
             self.note(path, "“event” needs the type of an event, such as VIEW or ADD.")
             event = ""
-        within = node.get("within", "session")
-        if within != "session":
-            self.note(path, f"“within” {show(within)} is not possible: use “session”.")
+        within = self.read_window(node.get("within", "session"), path=path)
         at_least, at_most = self.read_counts(node, path=path)
         where = self.read_where(node.get("where"), path=path)
-        return Behaviour(event, where, at_least, at_most, "session")
+        measure = self.read_measure(node, within, path=path)
+        return Behaviour(event, where, at_least, at_most, within, measure)
+
+    def read_saw(self, node: Mapping[str, object], *, path: str) -> Condition:
+        self.leaves += 1
+        self.refuse_extra(node, SAW_KEYS, path=path)
+        name, variant = node["saw"], node.get("variant")
+        if not isinstance(name, str) or not name or len(name) > MAX_NAME:
+            return self.note(path, "“saw” needs the friendly ID of an experience.")
+        named = {RUN_FLOW: name}
+        if variant is not None:
+            if not isinstance(variant, str) or not variant or len(variant) > MAX_NAME:
+                return self.note(path, "“variant” needs the name of a variant.")
+            named[RUN_VARIANT] = variant
+        where = tuple(
+            leaf
+            for field, value in named.items()
+            if (
+                leaf := self.read_property(
+                    {"field": field, "operator": "is_exactly", "value": value}, path=path
+                )
+            )
+        )
+        at_least, at_most = self.read_counts(node, path=path)
+        within = self.read_window(node.get("within", "ever"), path=path)
+        subject = show(name) if variant is None else f"{show(name)}, variant {show(variant)},"
+        return Behaviour(RUN, where, at_least, at_most, within, subject=subject)
+
+    def read_window(self, within: object, *, path: str) -> Window:
+        if within == "session":
+            return Window(in_session=True)
+        if within == "ever":
+            return Window()
+        days = within.get("days") if isinstance(within, Mapping) and len(within) == 1 else None
+        if isinstance(days, int) and not isinstance(days, bool) and 1 <= days <= MAX_DAYS:
+            return Window(days=days)
+        self.note(
+            path,
+            f"“within” {show(within)} is not possible: use “session”, “ever”, or "
+            f"{{“days”: n}} with a whole number from 1 to {MAX_DAYS}.",
+        )
+        return Window(in_session=True)
+
+    def read_measure(
+        self, node: Mapping[str, object], within: Window, *, path: str
+    ) -> Measure | None:
+        given = [key for key in sorted(MEASURE_KEYS) if node.get(key) is not None]
+        kind = node.get("measure")
+        if not given:
+            return None
+        if not isinstance(kind, str) or kind not in MEASURES:
+            self.note(path, f"“measure” is one of {show_choices(MEASURES)}.")
+            return None
+        if node.get("at_least") is not None or node.get("at_most") is not None:
+            self.note(path, "“measure” decides instead of the number of times: remove one of them.")
+        label, type_ = MEASURES[kind]
+        of: tuple[str, ...] = ()
+        if type_ == "number" and node.get("of") is None:
+            self.note(path, f"“{kind}” needs “of”: the path of a property.")
+        elif type_ == "number":
+            of = self.read_path(node.get("of"), path=path)
+        elif node.get("of") is not None:
+            self.note(path, f"“{kind}” is a time: it is not “of” a property.")
+        elif within.in_session:
+            self.note(path, f"“{kind}” needs “within” days, or “ever”.")
+        name = ".".join(of)
+        field = Field(
+            name=f"{kind}.{name}" if name else kind,
+            label=f"{label} of {name}" if name else label,
+            type=type_,
+            needs="events",
+        )
+        leaf = self.compare(field, node, path=path)
+        return None if leaf is None else Measure(kind, of, leaf)
 
     def read_counts(self, node: Mapping[str, object], *, path: str) -> tuple[int, int | None]:
         at_least, at_most = node.get("at_least"), node.get("at_most")
@@ -224,13 +345,24 @@ class _Reading:
             self.note(path, "A condition on an event needs a “field”: the path of a property.")
             return None
         self.refuse_extra(node, LEAF_KEYS, path=path)
-        name = node["field"]
+        segments = self.read_path(node["field"], path=path)
+        if not segments:
+            return None
+        name = ".".join(segments)
+        leaf = self.compare(
+            Field(name=name, label=name, type="any", needs="events"), node, path=path
+        )
+        if leaf is not None and leaf.operator.span is not None:
+            self.note(path, f"{name}: “{leaf.operator.label}” is for dates of guests and orders.")
+            return None
+        return leaf
+
+    def read_path(self, name: object, *, path: str) -> tuple[str, ...]:
         segments = dotted_path(name) if isinstance(name, str) and len(name) <= MAX_NAME else ()
         if not segments or not all(segments) or len(segments) > MAX_SEGMENTS:
             self.note(path, f"{show(name)} is not the path of a property.")
-            return None
-        field = Field(name=".".join(segments), label=str(name), type="any", needs="events")
-        return self.compare(field, node, path=path)
+            return ()
+        return segments
 
     def compare(self, field: Field, node: Mapping[str, object], *, path: str) -> Leaf | None:
         name, value = node.get("operator"), node.get("value")

@@ -39,6 +39,13 @@ def show_choices(values: Iterable[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def compared(label: str, operand: str) -> str:
+    """ "is at least 3"; a label may have a place for its operand: "is in the last … days"."""
+    if "…" in label:
+        return label.replace("…", operand)
+    return f"{label} {operand}" if operand else label
+
+
 def times(count: int) -> str:
     return f"{count} time" if count == 1 else f"{count} times"
 

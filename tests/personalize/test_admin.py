@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from personalize import definitions, flows
+from personalize.admin.condition_rows import rows_of
 from personalize.models import Execution, ExitCount, Experience, Flow, Variant
 from tests.api import Api
 from tests.conftest import Database
@@ -252,9 +253,49 @@ def test_conditions__filled_in_as_rows__are_saved_and_read_back_as_a_sentence(
 
 
 @pytest.mark.django_db
+def test_rows__about_times_orders_and_what_was_seen__are_kept_and_shown_again(
+    shop: Client,
+) -> None:
+    flow, browser = experience(shop), superuser()
+    given = [
+        ("event:30", "ADD", "times_at_least", "2"),
+        ("saw:ever", "popup", "times_at_least", "1"),
+        ("orders.count", "", "is", "0"),
+        ("orders.lastAt", "", "longer_ago", "30"),
+        ("time.weekday", "", "is_one_of", "saturday, sunday"),
+        ("event:ever", "CONFIRM", "times_never", ""),
+    ]
+
+    answer = save(browser, flow, **rows("audience", *given, seen=seen_of(browser, flow)))
+
+    flow.refresh_from_db()
+    assert flow.audience == {
+        "all": [
+            {"event": "ADD", "at_least": 2, "within": {"days": 30}},
+            {"saw": "popup", "at_least": 1, "within": "ever"},
+            {"field": "orders.count", "operator": "is", "value": 0},
+            {"field": "orders.lastAt", "operator": "longer_ago", "value": 30},
+            {"field": "time.weekday", "operator": "is_one_of", "value": ["saturday", "sunday"]},
+            {"event": "CONFIRM", "at_most": 0, "within": "ever"},
+        ]
+    }
+    said = answer.content.decode()
+    assert "Guest did ADD at least 2 times in the last 30 days" in said
+    assert "Guest saw “popup” at least 1 time ever" in said
+    assert "Last order is longer ago than 30 days" in said
+    shown = rows_of(flow.audience)
+    assert shown is not None
+    assert [(row.field, row.detail, row.operator, row.value) for row in shown.groups[0].rows] == (
+        given
+    )
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("row", "message"),
     [
+        (("saw:ever", "", "times_at_least", "1"), "Name the experience by its friendly ID"),
+        (("orders.lastAt", "", "in_last_days", "many"), "needs a number of days"),
         (("guest.email", "", "contains", ""), "needs a text that is not empty"),
         (("guest.email", "", "at_least", "3"), "compares numbers, but this is a text"),
         (("guest.type", "", "is", "king"), "is never “king”"),

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ CASES = json.loads((Path(__file__).parents[1] / "cases" / "conditions.json").rea
 def facts(**given: Any) -> Facts:
     given = {"now": NOW, "request": {}, **given}
     given["events"] = [tuple(event) for event in given.get("events", ())]
+    given["history"] = [
+        (name, data, datetime.fromisoformat(at) if isinstance(at, str) else at)
+        for name, data, at in given.get("history", ())
+    ]
     return Facts(**given)
 
 
@@ -195,7 +200,7 @@ def test_matches__objects_in_the_facts__are_never_asked_for_attributes() -> None
         ),
         (
             {"operator": "is"},
-            "A condition needs “all”, “any” or “not”, or a “field”, or an “event”.",
+            "A condition needs “all”, “any” or “not”, or a “field”, an “event” or “saw”.",
         ),
         (
             leaf("guest.shoeSize", "is", "9"),
@@ -236,8 +241,61 @@ def test_matches__objects_in_the_facts__are_never_asked_for_attributes() -> None
         (leaf("session.isNew", "is_true", "x"), "First session: “is true” needs no value."),
         (leaf("page", "matches_glob", "*" * 501), None),
         ({**leaf("page", "is", "/"), "case": 1}, "“case” means nothing here: remove it."),
+        (
+            {"event": "ADD", "measure": "most"},
+            "“measure” is one of “sum”, “average”, “distinct”, “first”, “last”.",
+        ),
+        (
+            {"event": "ADD", "measure": "sum", "operator": "at_least", "value": 1},
+            "“sum” needs “of”: the path of a property.",
+        ),
+        (
+            {
+                "event": "A",
+                "measure": "last",
+                "of": "x",
+                "within": "ever",
+                "operator": "in_last_days",
+                "value": 1,
+            },
+            "“last” is a time: it is not “of” a property.",
+        ),
+        (
+            {"event": "A", "measure": "last", "operator": "in_last_days", "value": 1},
+            "“last” needs “within” days, or “ever”.",
+        ),
+        (
+            {"event": "A", "measure": "sum", "of": "x", "operator": "in_last_days", "value": 1},
+            "sum of x: “is in the last … days” compares dates, but this is a number.",
+        ),
+        (
+            {
+                "event": "A",
+                "measure": "sum",
+                "of": "x",
+                "operator": "at_least",
+                "value": 1,
+                "at_most": 3,
+            },
+            "“measure” decides instead of the number of times: remove one of them.",
+        ),
+        (
+            {"event": "A", "where": [leaf("at", "in_last_days", 3)]},
+            "at: “is in the last … days” is for dates of guests and orders.",
+        ),
+        ({"saw": 3}, "“saw” needs the friendly ID of an experience."),
+        ({"saw": "x", "variant": ""}, "“variant” needs the name of a variant."),
+        (
+            leaf("guest.firstSeen", "in_last_days", 0),
+            "Guest first seen: “is in the last … days” needs a number of days, more than 0 and at "
+            "most 3650.",
+        ),
         ({"event": ""}, "“event” needs the type of an event, such as VIEW or ADD."),
-        ({"event": "ADD", "within": "days"}, "“within” “days” is not possible: use “session”."),
+        (
+            {"event": "ADD", "within": "days"},
+            "“within” “days” is not possible: use “session”, “ever”, or {“days”: n} with a whole "
+            "number from 1 to 3650.",
+        ),
         (
             {"event": "ADD", "at_least": 0},
             "“at least 0 times” always holds: raise it, or set “at_most”.",
@@ -341,6 +399,7 @@ OPERANDS: dict[str, st.SearchStrategy[object]] = {
     "number": st.integers(-5, 5) | st.floats(-5, 5),
     "range": st.tuples(st.integers(-5, 0), st.integers(0, 5)).map(list),
     "datetime": st.sampled_from(["2026-01-01", "2026-01-01T00:00:00+14:00", "0001-01-01"]),
+    "days": st.integers(1, 40) | st.floats(0.5, 3650),
 }
 FIELDS = [
     field.name + ("a.0" if field.is_prefix else "")
@@ -359,11 +418,33 @@ def leaves(draw: st.DrawFn, names: list[str] = FIELDS) -> dict[str, object]:
     return leaf(name, operator.name, value)
 
 
+windows: st.SearchStrategy[object] = st.sampled_from(["session", "ever"]) | st.builds(
+    lambda days: {"days": days}, st.integers(1, 40)
+)
+counts = st.sampled_from([{}, {"at_most": 0}, {"at_least": 2}, {"at_least": 1, "at_most": 2}])
+measures = st.sampled_from(["sum", "average", "distinct"]).flatmap(
+    lambda kind: st.builds(
+        lambda of, value: {"measure": kind, "of": of, "operator": "at_least", "value": value},
+        st.sampled_from(["price", "product.type", "items.0"]),
+        st.integers(-5, 5),
+    )
+) | st.builds(
+    lambda kind, operator, value: {"measure": kind, "operator": operator, "value": value},
+    st.sampled_from(["first", "last"]),
+    st.sampled_from(["in_last_days", "longer_ago"]),
+    st.integers(1, 40),
+)
 behaviours = st.builds(
-    lambda event, where, counts: {"event": event, "where": where, **counts},
+    lambda event, where, how, within: {"event": event, "where": where, "within": within, **how},
     st.sampled_from(["ADD", "VIEW"]),
     st.lists(leaves(["price", "product.type", "items.0"]), max_size=2),
-    st.sampled_from([{}, {"at_most": 0}, {"at_least": 2}, {"at_least": 1, "at_most": 2}]),
+    counts | measures,
+    windows,
+) | st.builds(
+    lambda variant, how, within: {"saw": "hero", "within": within, **variant, **how},
+    st.sampled_from([{}, {"variant": "B"}]),
+    counts,
+    windows,
 )
 trees = st.recursive(
     leaves() | behaviours,
@@ -382,17 +463,26 @@ objects = st.dictionaries(
     st.sampled_from([name.split(".")[1] for name in FIELDS if "." in name] + ["page"]),
     values | st.dictionaries(st.just("a"), values | st.lists(values, max_size=2)),
 )
+moments = st.builds(
+    lambda hours: NOW - timedelta(hours=hours), st.floats(0, 50 * 24) | st.integers(0, 50 * 24)
+)
+event_data = st.dictionaries(st.sampled_from(["price", "product", "items"]), values) | json_values
 any_facts = st.builds(
     facts,
     request=objects,
     guest=st.none() | objects,
     session=st.none() | objects,
-    events=st.lists(
+    orders=st.none() | objects,
+    cart=st.none() | objects,
+    time_zone=st.sampled_from(["UTC", "Europe/Dublin", "Australia/Lord_Howe", "America/St_Johns"]),
+    events=st.lists(st.tuples(st.sampled_from(["ADD", "VIEW", "CONFIRM"]), event_data), max_size=4),
+    history=st.lists(
         st.tuples(
-            st.sampled_from(["ADD", "VIEW", "CONFIRM"]),
-            st.dictionaries(st.sampled_from(["price", "product", "items"]), values) | json_values,
+            st.sampled_from(["ADD", "VIEW", "TRACKING"]),
+            event_data | st.just({"flowExecution": {"flowFriendlyId": "hero"}}),
+            moments,
         ),
-        max_size=4,
+        max_size=6,
     ),
 )
 
@@ -409,6 +499,21 @@ def test_explain__any_tree_and_facts__agrees_with_matches(
     compiled = conditions.compile(tree)
 
     assert compiled.explain(given_facts).matched is compiled.matches(given_facts)
+
+
+@settings(max_examples=500, deadline=None)
+@given(trees.filter(is_shallow), any_facts, st.floats(0, 1), st.floats(0, 60))
+def test_valid_until__any_tree_and_facts__is_not_after_the_first_change(
+    tree: dict[str, object], given_facts: Facts, share: float, days: float
+) -> None:
+    compiled = conditions.compile(tree)
+    until = compiled.valid_until(given_facts)
+    then = NOW + timedelta(days=days) if until is None else NOW + (until - NOW) * share
+
+    assert until is None or until > NOW
+    if until is None or then < until:
+        later = replace(given_facts, now=then)
+        assert compiled.matches(later) is compiled.matches(given_facts)
 
 
 @settings(deadline=None)

@@ -66,7 +66,9 @@ class Command(BaseCommand):
             params=normalise_params(_params(options["param"])),
         )
         visitor = Visitor(guest.ref, guest.bucket_ref, guest, browser_id, catalog)
-        facts = context.facts(request, visitor, candidates, point_of_sale=point_of_sale, now=now)
+        facts = context.facts(
+            request, visitor, candidates, client=client, point_of_sale=point_of_sale, now=now
+        )
         chosen, gates = execution.choose(
             candidates, facts, visitor, channel=request.channel, now=now, explain=True
         )

@@ -4,7 +4,7 @@
 (function () {
   const HINTS = {
     text: "value", pattern: "such as */shoes/*", texts: "one, two, three", number: "a number",
-    range: "10 to 20", datetime: "2026-01-31",
+    range: "10 to 20", datetime: "2026-01-31", days: "a number of days",
   };
 
   function chosen(select) {
@@ -18,7 +18,9 @@
     const value = row.querySelector(".pz-value");
     const type = chosen(field).dataset.type || "";
     detail.hidden = !chosen(field).dataset.detail;
-    detail.placeholder = type === "event" ? "which event, e.g. ADD" : "which, e.g. campaign";
+    const what = chosen(field).dataset.what;
+    detail.placeholder = what === "saw" ? "its friendly ID, e.g. hero_banner"
+      : what ? "which event, e.g. ADD" : "which, e.g. campaign";
     for (const option of operator.options) {
       const types = (option.dataset.types || "").split(" ");
       const fits = !option.value || !type || types.includes(type) ||

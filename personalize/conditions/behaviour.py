@@ -1,0 +1,205 @@
+"""
+What the guest did: how often, how much of it, when first and last, in a visit or a time.
+
+Events of the visit come in `Facts.events`; all others, of any visit, in `Facts.history`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from personalize.conditions.facts import Facts, step_reader
+from personalize.conditions.operators import as_number, as_text
+from personalize.conditions.parts import (
+    Explanation,
+    Part,
+    Until,
+    comparison,
+    earliest,
+    never,
+    outcome,
+    show_operand,
+    turns,
+    value_test,
+)
+from personalize.conditions.tree import Behaviour, Measure, Window
+from personalize.conditions.wording import compared, how_often, times
+
+#: One event that is meant: its data, and when it was (None: in this visit).
+Happened = tuple[Mapping[str, object], datetime | None]
+
+
+def part_of(leaf: Behaviour) -> Part:
+    """Compile a leaf about what the guest did."""
+    meant = _meant(leaf)
+    if leaf.measure is not None:
+        return _measured(leaf, leaf.measure, meant)
+    return _counted(leaf, meant)
+
+
+def _meant(leaf: Behaviour) -> Callable[[Facts], Iterator[Happened]]:
+    """Return what finds the events that a leaf means."""
+    event, days = leaf.event, leaf.within.days
+    holds = tuple(
+        (step_reader(tuple(each.field.name.split("."))), value_test(each)) for each in leaf.where
+    )
+
+    def is_meant(data: object) -> bool:
+        return all(test(read(data)) for read, test in holds)
+
+    def in_session(facts: Facts) -> Iterator[Happened]:
+        return ((data, None) for name, data in facts.events if name == event and is_meant(data))
+
+    def of_any_visit(facts: Facts) -> Iterator[Happened]:
+        since = None if days is None else facts.now - timedelta(days=days)
+        return (
+            (data, at)
+            for name, data, at in facts.history
+            if name == event and (since is None or at > since) and is_meant(data)
+        )
+
+    return in_session if leaf.within.in_session else of_any_visit
+
+
+def _until(leaf: Behaviour, meant: Callable[[Facts], Iterator[Happened]]) -> Until:
+    """What was done in the last days is forgotten one by one, the oldest first."""
+    if leaf.within.days is None:
+        return never
+    window = timedelta(days=leaf.within.days)
+    return lambda facts: earliest(at + window for _, at in meant(facts) if at is not None)
+
+
+# --- how often -------------------------------------------------------------------------
+
+
+def _counted(leaf: Behaviour, meant: Callable[[Facts], Iterator[Happened]]) -> Part:
+    at_least, at_most = leaf.at_least, leaf.at_most
+    wanted = how_often(at_least, at_most)
+    subject, when = _subject(leaf), _when(leaf.within)
+
+    def matches(facts: Facts) -> bool:
+        count = 0
+        for _ in meant(facts):
+            count += 1
+            if at_most is None and count >= at_least:
+                return True
+            if at_most is not None and count > at_most:
+                return False
+        return count >= at_least
+
+    def explain(facts: Facts) -> Explanation:
+        count = sum(1 for _ in meant(facts))
+        matched = count >= at_least and (at_most is None or count <= at_most)
+        happened = f"{_was(leaf, subject)} {times(count)} {when}"
+        words = f"{happened}, wanted {wanted}" if not matched else f"{happened} ({wanted} wanted)"
+        return Explanation(matched, "event", words, {f"event.{subject}": count})
+
+    did, did_not = ("saw", "did not see") if leaf.subject else ("did", "did not do")
+    sentence = (
+        f"Guest {did_not} {subject} {when}"
+        if at_most == 0
+        else f"Guest {did} {subject} {wanted} {when}"
+    )
+    return Part(matches, explain, sentence, _until(leaf, meant))
+
+
+# --- how much, and when ----------------------------------------------------------------
+
+
+def _measured(
+    leaf: Behaviour, measure: Measure, meant: Callable[[Facts], Iterator[Happened]]
+) -> Part:
+    take = _taker(measure)
+    compare = comparison(measure.comparison)
+    operand = show_operand(measure.comparison)
+    of = f"of {_subject(leaf)} {_when(leaf.within)}"
+    how = compared(measure.comparison.operator.label, operand)
+    forget = _until(leaf, meant)
+
+    def value_of(facts: Facts) -> object:
+        return take(list(meant(facts)))
+
+    def matches(facts: Facts) -> bool:
+        return compare(value_of(facts), facts.now)
+
+    def explain(facts: Facts) -> Explanation:
+        value = value_of(facts)
+        matched = compare(value, facts.now)
+        words = f"{outcome(measure.comparison, value, operand, matched)}, {of}"
+        name = f"event.{_subject(leaf)}.{measure.comparison.field.name}"
+        return Explanation(matched, "event", _capital(words), {name: value})
+
+    def until(facts: Facts) -> datetime | None:
+        return earliest((forget(facts), turns(measure.comparison, value_of(facts), facts.now)))
+
+    sentence = _capital(f"{measure.comparison.field.label} {of} {how}")
+    is_timed = leaf.within.days is not None or measure.comparison.operator.span is not None
+    return Part(matches, explain, sentence, until if is_timed else never)
+
+
+def _taker(measure: Measure) -> Callable[[Sequence[Happened]], object]:
+    """
+    Return what makes one value of the events; None where there is nothing to make it of.
+
+    Nothing done sums up to 0 and has 0 different values; it has no average, and no time.
+    """
+    if measure.kind in ("first", "last"):
+        pick = min if measure.kind == "first" else max
+        return lambda happened: pick((at for _, at in happened if at is not None), default=None)
+    read = step_reader(measure.of)
+    if measure.kind == "distinct":
+        return lambda happened: len(
+            {text.casefold() for data, _ in happened if (text := as_text(read(data))) is not None}
+        )
+
+    def numbers(happened: Sequence[Happened]) -> list[int | float]:
+        values = (as_number(read(data)) for data, _ in happened)
+        return [value for value in values if value is not None]
+
+    if measure.kind == "sum":
+        return lambda happened: _sum(numbers(happened))
+
+    def average(happened: Sequence[Happened]) -> object:
+        given = numbers(happened)
+        total = _sum(given)
+        return None if not given or total is None else total / len(given)
+
+    return average
+
+
+def _sum(numbers: Sequence[int | float]) -> int | float | None:
+    """Add up; None where no number can hold it."""
+    try:
+        return as_number(sum(numbers))
+    except OverflowError:
+        return None
+
+
+# --- words -----------------------------------------------------------------------------
+
+
+def _subject(leaf: Behaviour) -> str:
+    if leaf.subject:
+        return leaf.subject
+    what = " and ".join(
+        f"{each.field.label} {compared(each.operator.label, show_operand(each))}"
+        for each in leaf.where
+    )
+    return f"{leaf.event} (where {what})" if what else leaf.event
+
+
+def _was(leaf: Behaviour, subject: str) -> str:
+    return f"{subject} was seen" if leaf.subject else f"{subject} happened"
+
+
+def _when(window: Window) -> str:
+    if window.in_session:
+        return "in this session"
+    if window.days is None:
+        return "ever"
+    return "in the last day" if window.days == 1 else f"in the last {window.days} days"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

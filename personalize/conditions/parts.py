@@ -1,0 +1,164 @@
+"""
+What a part of a tree is once it is compiled: its answer, its reasons, its words, its end.
+
+The evaluators of groups, fields and behaviour make them; `compile` joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from personalize.conditions.facts import Facts
+from personalize.conditions.operators import as_datetime
+from personalize.conditions.tree import Leaf
+from personalize.conditions.wording import compared, show, show_choices, show_range
+
+Matches = Callable[[Facts], bool]
+#: When time alone could first change an answer; None: never, as long as the facts stay.
+Until = Callable[[Facts], datetime | None]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """
+    Why a tree or a part of it did or did not hold.
+
+    kind: "all", "any", "not", "field" or "event". facts: what this part read, by field name
+    (the number of events for an event). Every part is evaluated, also those that the answer
+    did not depend on.
+    """
+
+    matched: bool
+    kind: str
+    sentence: str
+    facts: Mapping[str, object]
+    children: tuple[Explanation, ...] = ()
+
+    def leaves(self) -> Iterator[Explanation]:
+        if self.kind in ("field", "event"):
+            yield self
+        for child in self.children:
+            yield from child.leaves()
+
+    def because(self) -> list[str]:
+        """The sentences of the leaves that the answer rests on, whichever way it went."""
+        if self.kind in ("field", "event"):
+            return [self.sentence]
+        # One false part is enough against "all", one true part is enough for "any".
+        one_is_enough = {"all": False, "any": True}.get(self.kind) is self.matched
+        deciding = [
+            child for child in self.children if not one_is_enough or child.matched is self.matched
+        ]
+        return [sentence for child in deciding for sentence in child.because()]
+
+    def facts_read(self) -> dict[str, object]:
+        """All values the tree read, by field name."""
+        return {name: value for leaf in self.leaves() for name, value in leaf.facts.items()}
+
+    def as_dict(self) -> dict[str, object]:
+        """The same as plain JSON values."""
+        shown: dict[str, object] = {
+            "matched": self.matched,
+            "kind": self.kind,
+            "sentence": self.sentence,
+        }
+        if self.facts:
+            shown["facts"] = {name: _plain(value) for name, value in self.facts.items()}
+        if self.children:
+            shown["children"] = [child.as_dict() for child in self.children]
+        return shown
+
+
+@dataclass(frozen=True)
+class Part:
+    """A compiled part of a tree."""
+
+    matches: Matches
+    explain: Callable[[Facts], Explanation]
+    sentence: str
+    until: Until
+
+
+def never(facts: Facts) -> None:
+    """Time alone changes nothing."""
+    return None
+
+
+def earliest(moments: Iterable[datetime | None]) -> datetime | None:
+    """Return the first of the moments that there are."""
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def value_test(leaf: Leaf) -> Callable[[object], bool]:
+    """The operator's test, made total: a missing value decides before the operator is asked."""
+    operator = leaf.operator
+    test = operator.bind(leaf.operand)
+    if operator.holds_when_missing:
+        return lambda value: value is None
+    if not leaf.field.has_alternatives:
+        return lambda value: value is not None and test(value)
+    quantifier = all if operator.negative else any
+
+    def test_spellings(value: object) -> bool:
+        if not isinstance(value, tuple):
+            return value is not None and test(value)
+        return quantifier(test(spelling) for spelling in value if spelling is not None)
+
+    return test_spellings
+
+
+def comparison(leaf: Leaf) -> Callable[[object, datetime], bool]:
+    """The test of a leaf at a moment, which only operators that compare with now read."""
+    if leaf.operator.span is None:
+        test = value_test(leaf)
+        return lambda value, now: test(value)
+    start, end = leaf.operator.span(leaf.operand)
+
+    def compare(value: object, now: datetime) -> bool:
+        moment = as_datetime(value)
+        return moment is not None and now + start < moment <= now + end
+
+    return compare
+
+
+def turns(leaf: Leaf, value: object, now: datetime) -> datetime | None:
+    """Return when time alone first changes what a comparison with now says of a moment."""
+    moment = as_datetime(value)
+    if moment is None or leaf.operator.span is None:
+        return None
+    try:
+        found = [moment - each for each in leaf.operator.span(leaf.operand)]
+    except OverflowError:
+        # One of the ends lies beyond the calendar: nobody comes to see it.
+        found = [moment - leaf.operator.span(leaf.operand)[1]]
+    return earliest(each for each in found if each > now)
+
+
+def show_operand(leaf: Leaf) -> str:
+    """Return what a leaf compares with, as it reads in a sentence."""
+    operator = leaf.operator
+    if operator.operand == "none":
+        return ""
+    if operator.operand == "range" and isinstance(leaf.operand, tuple):
+        return show_range(*leaf.operand)
+    if operator.operand == "texts" and isinstance(leaf.operand, tuple):
+        return show_choices(leaf.operand)
+    return show(leaf.value if operator.operand in ("datetime", "days") else leaf.operand)
+
+
+def outcome(leaf: Leaf, value: object, operand: str, matched: bool) -> str:
+    """Say how a comparison came out, with the value that it read."""
+    label, operator = leaf.field.label, leaf.operator
+    if not matched:
+        state = "is missing" if value is None else f"is {show(value)}"
+        return f"{label} {state}, wanted it {compared(operator.wanted, operand)}"
+    # "First session is true" and "Guest email is missing" already tell the value.
+    tells_value = operator.type == "boolean" or operator.holds_when_missing
+    shown = "" if tells_value else show(value)
+    return " ".join(filter(None, (label, shown, compared(operator.label, operand))))
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
