@@ -22,7 +22,9 @@ def concerns(dialect: str, type: str, data: Mapping[str, Any]) -> bool:
         return type in ibexa.VERBS
     if type == "VIEW":
         ext = data.get("ext")
-        return "product" in data or (isinstance(ext, Mapping) and "product" in ext)
+        return stream.names_product(data) or (
+            isinstance(ext, Mapping) and stream.names_product(ext)
+        )
     return type in stream.READERS or _named(type) in semantic.READERS
 
 

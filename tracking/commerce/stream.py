@@ -23,12 +23,16 @@ _QUERIES: Final = (
 )  # fmt: skip
 
 
-def _viewed(given: Payload, client: ClientConfig) -> Act | None:
-    """A page's view is an item's only where it names the product."""
+def names_product(given: Payload) -> bool:
+    """Say whether the view of a page is an item's: only where it names that."""
     product = given.get("product")
-    if not isinstance(product, Mapping) or not values.has_id(product):
+    return isinstance(product, Mapping) and values.has_id(product)
+
+
+def _viewed(given: Payload, client: ClientConfig) -> Act | None:
+    if not names_product(given):
         return None
-    return Act(verb=Verb.VIEW, lines=(_line(product, given, client, "product"),))
+    return Act(verb=Verb.VIEW, lines=(_line(given["product"], given, client, "product"),))
 
 
 def _searched(given: Payload, client: ClientConfig) -> Act:
