@@ -84,7 +84,7 @@ def preview(
     """
     Show the draft to a guest; None is a visitor nobody has seen before.
 
-    Raises ConditionError when a stored condition cannot be read.
+    A stored condition that cannot be read closes the gate, as it does for a call.
     """
     snapshot = _snapshot(flow)
     session, point_of_sale = _visit(guest, client, channel)
@@ -157,6 +157,8 @@ def _gates(
     snapshot: FlowSnapshot, facts: Facts, closed: Sequence[Gate], channel: str
 ) -> list[GateReport]:
     definition = snapshot.definition
+    if definition.problem:
+        return [GateReport("Conditions", False, [definition.problem])]
     wanted = sorted(definition.channels)
     asked = f"The channel is {channel}, wanted {', '.join(wanted) if wanted else 'any'}."
     reports = [

@@ -44,12 +44,27 @@ class Definition:
     values: Mapping[str, Any]
 
     @cached_property
+    def problem(self) -> str:
+        """
+        Why its conditions cannot be read; empty where they can.
+
+        They were fine when they were published: since then a field of the
+        host's own is gone, or the library that an operator needs.
+        """
+        trees = (self.values.get("pageTargeting"), self.values.get("audience"))
+        found = [problem for tree in trees for problem in conditions.validate(tree)]
+        return " ".join(problem.message for problem in found)
+
+    @cached_property
     def page_targeting(self) -> conditions.Compiled:
-        return conditions.compile(self.values.get("pageTargeting"))
+        return self._compiled("pageTargeting")
 
     @cached_property
     def audience(self) -> conditions.Compiled:
-        return conditions.compile(self.values.get("audience"))
+        return self._compiled("audience")
+
+    def _compiled(self, name: str) -> conditions.Compiled:
+        return conditions.NOBODY if self.problem else conditions.compile(self.values.get(name))
 
     @cached_property
     def channels(self) -> frozenset[str]:

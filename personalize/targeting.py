@@ -15,6 +15,9 @@ class Gated(Protocol):
     """What the gates read of a flow."""
 
     @property
+    def problem(self) -> str: ...
+
+    @property
     def channels(self) -> frozenset[str]: ...
 
     @property
@@ -30,6 +33,8 @@ def closed_gate(
     """Return the first gate that is closed, or None when all are open."""
     if not is_live:
         return Gate(name, Reason.NOT_LIVE, "The flow is not live now.")
+    if flow.problem:
+        return Gate(name, Reason.UNREADABLE, flow.problem)
     if flow.channels and channel not in flow.channels:
         wanted = ", ".join(sorted(flow.channels))
         return Gate(name, Reason.CHANNEL, f"The channel is {channel}, wanted {wanted}.")

@@ -30,7 +30,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
-from personalize import conditions, flows, preview
+from personalize import flows, preview
 from personalize.admin import history, status
 from personalize.admin.flow_forms import FlowForm, VariantForm, VariantFormSet
 from personalize.admin.preview_forms import PreviewForm
@@ -433,20 +433,16 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
             if guest is None:
                 form.add_error("guest", _("There is no such guest."))
                 return None
-        try:
-            return preview.preview(
-                flow,
-                client,
-                guest=guest,
-                page=values["page"],
-                channel=values["channel"],
-                language=values["language"],
-                params=values["params"],
-                now=timezone.now(),
-            )
-        except conditions.ConditionError as error:
-            form.add_error(None, str(error))
-            return None
+        return preview.preview(
+            flow,
+            client,
+            guest=guest,
+            page=values["page"],
+            channel=values["channel"],
+            language=values["language"],
+            params=values["params"],
+            now=timezone.now(),
+        )
 
     def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
         """Show what a revision changed."""

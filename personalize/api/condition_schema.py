@@ -25,6 +25,7 @@ _OPERANDS = {
     "none": "no value",
     "text": "a text",
     "pattern": "a text in which `*` stands for anything",
+    "regex": "a regular expression of RE2's syntax",
     "texts": "a list of texts",
     "number": "a number",
     "range": "two numbers in a list",

@@ -22,11 +22,15 @@ from personalize.conditions.tree import (
     validate,
 )
 
+#: A tree that holds for nobody.
+NOBODY = compile({"not": {"all": []}})
+
 __all__ = [
     "MAX_DAYS",
     "MAX_DEPTH",
     "MAX_LEAVES",
     "MEASURES",
+    "NOBODY",
     "OPERATORS",
     "Behaviour",
     "Compiled",

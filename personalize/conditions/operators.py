@@ -21,9 +21,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from personalize.conditions.globs import MAX_PATTERN, compile_glob
+from personalize.conditions.patterns import PatternInvalid, compile_pattern
 
 FieldType = Literal["text", "number", "boolean", "datetime", "list", "any"]
-OperandKind = Literal["none", "text", "pattern", "texts", "number", "range", "datetime", "days"]
+OperandKind = Literal[
+    "none", "text", "pattern", "texts", "number", "range", "datetime", "days", "regex"
+]
 Test = Callable[[object], bool]
 
 MAX_DAYS = 3650
@@ -141,6 +144,15 @@ def _prepare_pattern(value: object) -> str:
     return pattern
 
 
+def _prepare_regex(value: object) -> str:
+    pattern = _prepare_text(value)
+    try:
+        compile_pattern(pattern)
+    except PatternInvalid as error:
+        raise Unfit(str(error)) from None
+    return pattern
+
+
 def _prepare_texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value:
         raise Unfit("a list with at least one value")
@@ -186,6 +198,7 @@ _PREPARE: dict[OperandKind, Callable[[object], object]] = {
     "none": _prepare_none,
     "text": _prepare_text,
     "pattern": _prepare_pattern,
+    "regex": _prepare_regex,
     "texts": _prepare_texts,
     "number": _prepare_number,
     "range": _prepare_range,
@@ -230,6 +243,16 @@ def _matches_glob(operand: str) -> Test:
     def test(value: object) -> bool:
         text = as_text(value)
         return text is not None and match(text.casefold())
+
+    return test
+
+
+def _matches_regex(operand: str) -> Test:
+    match = compile_pattern(operand)
+
+    def test(value: object) -> bool:
+        text = as_text(value)
+        return text is not None and match(text)
 
     return test
 
@@ -391,6 +414,14 @@ OPERATORS: tuple[Operator, ...] = (
     ),
     _operator("text", "ends_with", "ends with", "to end with", "text", _on_text(str.endswith)),
     _operator("text", "matches_glob", "matches", "to match", "pattern", _matches_glob),
+    _operator(
+        "text",
+        "matches_regex",
+        "matches the expression",
+        "to match the expression",
+        "regex",
+        _matches_regex,
+    ),
     _operator("number", "is", "is", "to be", "number", _on_number(lambda a, b: a == b)),
     _operator(
         "number",

@@ -1,11 +1,16 @@
 """Experiences for those who did something, saw something or bought something: or did not."""
 
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test.utils import CaptureQueriesContext
 
+from personalize import snapshots
+from personalize.conditions import patterns
+from personalize.models import ExitCount
 from tests.api import Api
 from tests.conftest import Database
 from tests.factories import FlowFactory
@@ -145,3 +150,26 @@ def test_call__reads_history_orders_and_cart_only_where_a_condition_is_about_the
     assert about("history", "tracking_event") == 1
     assert about("orders", "tracking_order") == 1
     assert about("cart", "tracking_cart") == 1
+
+
+def test_flow__whose_condition_can_be_read_no_more__runs_nothing_and_says_why(
+    on_sqlite: Database,
+    api: Api,
+    launch: Callable[[str, Any], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    launch("by_expression", field("page", "matches_regex", "^/shoes"))
+    browser = api.create_browser()["ref"]
+    api.json(api.send("VIEW", browser, page="/shoes/42"))
+    assert runs(api, "by_expression", browser)
+
+    # The site is deployed anew, without the library that the operator needs.
+    monkeypatch.setattr(patterns, "HAS_REGEX", False)
+    snapshots.forget()
+
+    assert not runs(api, "by_expression", browser)
+    (row,) = ExitCount.objects.filter(reason="UNREADABLE")
+    assert row.count == 1
+    with pytest.raises(CommandError):
+        call_command("explain_flow", "by_expression", browser, stdout=(said := StringIO()))
+    assert "the extra “regex”" in said.getvalue()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personalize import conditions
-from personalize.conditions import ConditionError, Facts, Field, Needs, Registry
+from personalize.conditions import ConditionError, Facts, Field, Needs, Registry, patterns
 from personalize.conditions.globs import compile_glob
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -395,6 +395,7 @@ OPERANDS: dict[str, st.SearchStrategy[object]] = {
     "none": st.none(),
     "text": st.text(min_size=1, max_size=5) | st.sampled_from(["a", "IE", "2026-01-01"]),
     "pattern": st.text(alphabet="ab*?", min_size=1, max_size=8),
+    "regex": st.sampled_from(["a+", "^[0-9]{4}-", "(x|y)*$"]),
     "texts": st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=3),
     "number": st.integers(-5, 5) | st.floats(-5, 5),
     "range": st.tuples(st.integers(-5, 0), st.integers(0, 5)).map(list),
@@ -527,6 +528,41 @@ def test_operator__any_value__answers_true_or_false(
     answer = conditions.compile(tree).matches(facts(guest={"attributes": {"a": value}}))
 
     assert answer is True or answer is False
+
+
+# Regular expressions
+
+
+@pytest.mark.parametrize(
+    ("pattern", "page", "matched"),
+    [
+        ("^/shoes/[0-9]+$", "/Shoes/42", True),
+        ("^/shoes/[0-9]+$", "/shoes/x", False),
+        ("hats?", "/my/HAT", True),
+        (r"^(\w+\s?)*$", "x" * 4000 + "!", False),
+        ("(a*)*b", "a" * 8000, False),
+        ("a", "a" * 9000, False),
+    ],
+)
+def test_regex__is_found_anywhere_in_linear_time(pattern: str, page: str, matched: bool) -> None:
+    compiled = conditions.compile(leaf("page", "matches_regex", pattern))
+
+    assert compiled.matches(facts(request={"page": page})) is matched
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?=x)", r"(a)\1", "a{5000}", "(a{900}){900}", "x" * 501])
+def test_regex__that_cannot_run_in_linear_time__is_refused(pattern: str) -> None:
+    (message,) = messages(leaf("page", "matches_regex", pattern))
+
+    assert message.startswith("Page: “matches the expression” needs a ")
+
+
+def test_regex__without_its_library__is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "HAS_REGEX", False)
+
+    (message,) = messages(leaf("page", "matches_regex", "a"))
+
+    assert "the extra “regex”" in message
 
 
 # Names and spellings

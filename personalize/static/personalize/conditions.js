@@ -3,7 +3,7 @@
 "use strict";
 (function () {
   const HINTS = {
-    text: "value", pattern: "such as */shoes/*", texts: "one, two, three", number: "a number",
+    text: "value", pattern: "such as */shoes/*", regex: "such as ^/shoes/[0-9]+$", texts: "one, two, three", number: "a number",
     range: "10 to 20", datetime: "2026-01-31", days: "a number of days",
   };
 
