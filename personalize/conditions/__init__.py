@@ -3,10 +3,10 @@ The condition language: stored JSON trees of typed comparisons, evaluated withou
 a database or chance. `conditions.compile(tree).matches(facts)` is the whole of it.
 """
 
-from personalize.conditions.evaluation import Compiled, compile, compile_condition
+from personalize.conditions.evaluation import Compiled, compile, compile_condition, leaves_of
 from personalize.conditions.facts import Facts, Needs, joined, normalise_params
 from personalize.conditions.operators import MAX_DAYS, OPERATORS, Operator, operators_for
-from personalize.conditions.parts import Explanation
+from personalize.conditions.parts import Explanation, comparison
 from personalize.conditions.registry import Field, Registry, default_registry
 from personalize.conditions.tree import (
     MAX_DEPTH,
@@ -45,10 +45,12 @@ __all__ = [
     "Operator",
     "Problem",
     "Registry",
+    "comparison",
     "compile",
     "compile_condition",
     "default_registry",
     "joined",
+    "leaves_of",
     "normalise_params",
     "operators_for",
     "parse",

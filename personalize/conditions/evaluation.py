@@ -62,7 +62,7 @@ def compile(tree: object, registry: Registry = default_registry) -> Compiled:
 def compile_condition(condition: Condition) -> Compiled:
     """Make a checked tree ready to be asked."""
     part = _part(condition)
-    leaves = list(_leaves(condition))
+    leaves = list(leaves_of(condition))
     return Compiled(
         condition=condition,
         matches=part.matches,
@@ -88,10 +88,11 @@ def _needs(leaf: Leaf | Behaviour) -> Needs:
     return Needs(history={leaf.event: leaf.within.days})
 
 
-def _leaves(condition: Condition) -> Iterator[Leaf | Behaviour]:
+def leaves_of(condition: Condition) -> Iterator[Leaf | Behaviour]:
+    """Yield the comparisons of a checked tree, in its order."""
     if isinstance(condition, Group):
         for child in condition.children:
-            yield from _leaves(child)
+            yield from leaves_of(child)
     else:
         yield condition
 

@@ -27,6 +27,7 @@ class Field:
     read: fetches the value; by default the name is the path, `guest.email` -> facts.guest["email"].
     split: how the rest of a prefix's name becomes a path.
     has_alternatives: `read` returns a tuple of spellings of one value; any of them may match.
+    is_count: only whole numbers from 0 ever stand there.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Field:
     read: Read | None = None
     split: Callable[[str], tuple[str, ...]] = dotted_path
     has_alternatives: bool = False
+    is_count: bool = False
 
     @property
     def is_prefix(self) -> bool:
@@ -107,6 +109,7 @@ def _field(
     read: Read | None = None,
     split: Callable[[str], tuple[str, ...]] = dotted_path,
     has_alternatives: bool = False,
+    is_count: bool = False,
 ) -> Field:
     group = name.partition(".")[0]
     needs: FactGroup = next((known for known in _GROUPS if known == group), "request")
@@ -119,6 +122,7 @@ def _field(
         read=read,
         split=split,
         has_alternatives=has_alternatives,
+        is_count=is_count,
     )
 
 
@@ -153,7 +157,13 @@ BUILT_IN_FIELDS = (
         choices=WEEKDAYS,
         read=lambda facts: WEEKDAYS[facts.local.weekday()],
     ),
-    _field("time.hour", "Hour of the day", "number", read=lambda facts: facts.local.hour),
+    _field(
+        "time.hour",
+        "Hour of the day",
+        "number",
+        read=lambda facts: facts.local.hour,
+        is_count=True,
+    ),
     _field("guest.type", "Guest type", choices=GUEST_TYPES),
     _field("guest.email", "Guest email"),
     _field("guest.firstName", "Guest first name"),
@@ -170,18 +180,18 @@ BUILT_IN_FIELDS = (
     _field("session.entryPage", "Entry page"),
     _field("session.referrer", "Session referrer"),
     _field("session.utm.", "Session UTM", "text"),
-    _field("session.views", "Session views", "number"),
-    _field("session.events", "Session events", "number"),
-    _field("session.durationSeconds", "Session duration in seconds", "number"),
+    _field("session.views", "Session views", "number", is_count=True),
+    _field("session.events", "Session events", "number", is_count=True),
+    _field("session.durationSeconds", "Session duration in seconds", "number", is_count=True),
     _field("session.isNew", "First session", "boolean"),
-    _field("orders.count", "Number of orders", "number"),
+    _field("orders.count", "Number of orders", "number", is_count=True),
     _field("orders.revenue", "Revenue of all orders", "number"),
     _field("orders.averageValue", "Average order value", "number"),
     _field("orders.lastAt", "Last order", "datetime"),
     _field("orders.products", "Products bought", "list"),
     _field("orders.categories", "Categories bought from", "list"),
     _field("cart.value", "Value of the cart", "number"),
-    _field("cart.items", "Pieces in the cart", "number"),
+    _field("cart.items", "Pieces in the cart", "number", is_count=True),
     _field("cart.products", "Products in the cart", "list"),
 )
 
