@@ -1,0 +1,198 @@
+"""
+PURE. Decisions written in Python: registered by a host, declared, and checked when they answer.
+
+    # in the ready() of an AppConfig
+    from personalize import decisions
+
+    @decisions.register(
+        "next_best_offer",
+        outputs={"offer": "OFFER", "discount": decisions.Output("discount", "NUMBER", 0)},
+        reads=["session.views", "guest.attributes.tier"],
+    )
+    def next_best_offer(facts):
+        return {"discount": 10 if (facts.session or {}).get("views", 0) > 3 else 0}
+
+A callable answers with some of its outputs, or None; those it leaves out take their defaults. One
+that raises, or answers what it has not declared, makes the decision a fault: all outputs are
+their defaults then.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from personalize.conditions import Facts, Needs, default_registry
+from personalize.conditions.wording import show
+from personalize.decisions.outputs import Unfit, prepare, read_output
+from personalize.decisions.types import (
+    Call,
+    Decision,
+    HasOffer,
+    Output,
+    OutputType,
+    every_offer,
+)
+
+logger = logging.getLogger("personalize")
+
+Decide = Callable[[Facts], Mapping[str, object] | None]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A callable of the host, with its declared outputs and the facts it reads."""
+
+    name: str
+    function: Decide
+    outputs: tuple[Output, ...]
+    needs: Needs
+    fields: frozenset[str]
+
+
+_registered: dict[str, Registered] = {}
+
+
+def register(
+    name: str,
+    *,
+    outputs: Mapping[str, str | Output],
+    reads: Collection[str] = (),
+    events: Collection[str] = (),
+) -> Callable[[Decide], Decide]:
+    """
+    Register a callable by a name that decision models choose it by.
+
+    outputs: name -> type, or an Output with a default. reads: the fields whose facts have to be
+    there; events: the types of the session's events that have to be. Raises ValueError when the
+    name is taken, or a declaration is not valid.
+    """
+    declared = tuple(_declare(key, value) for key, value in outputs.items())
+    if not declared:
+        raise ValueError(f"the decision {name!r} declares no outputs")
+    groups = {_group_of(field) for field in reads}
+    needs = Needs(
+        guest="guest" in groups, session="session" in groups or bool(events),
+        events=frozenset(events), orders="orders" in groups, cart="cart" in groups,
+    )  # fmt: skip
+
+    def add(function: Decide) -> Decide:
+        if name in _registered:
+            raise ValueError(f"a decision called {name!r} is already registered")
+        _registered[name] = Registered(name, function, declared, needs, frozenset(reads))
+        return function
+
+    return add
+
+
+def unregister(name: str) -> None:
+    """Take a callable out again: for tests, and for hosts that reload."""
+    _registered.pop(name, None)
+
+
+def registered() -> list[Registered]:
+    """Return the callables there are, by name."""
+    return [_registered[name] for name in sorted(_registered)]
+
+
+def find(name: str) -> Registered | None:
+    """Return the callable of this name, or None."""
+    return _registered.get(name)
+
+
+def _declare(name: str, given: str | Output) -> Output:
+    if isinstance(given, Output):
+        given_values = {"name": name, "type": str(given.type), "default": given.default}
+    else:
+        given_values = {"name": name, "type": given}
+    output, problems = read_output(given_values)
+    if output is None or problems:
+        raise ValueError(" ".join(problems))
+    return output
+
+
+def _group_of(name: str) -> str:
+    field = default_registry.resolve(name)
+    if field is None:
+        raise ValueError(f"there is no field {name!r} to read")
+    return field.needs
+
+
+@dataclass(frozen=True)
+class CompiledCall:
+    """A registered callable, ready to be asked. `outputs` are those that were published."""
+
+    call: Call
+    registered: Registered | None
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        return self.call.outputs
+
+    @property
+    def needs(self) -> Needs:
+        return self.registered.needs if self.registered else Needs()
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return self.registered.fields if self.registered else frozenset()
+
+    @property
+    def offers(self) -> frozenset[str] | None:
+        is_offered = any(output.type is OutputType.OFFER for output in self.outputs)
+        return None if is_offered else frozenset()
+
+    def decide(self, facts: Facts, *, has_offer: HasOffer = every_offer) -> Decision:
+        """Answer for these facts; what the callable may do wrong is a fault, never an error."""
+        given, fault = self._ask(facts)
+        outputs: dict[str, object] = {}
+        for output in self.outputs:
+            value = given.get(output.name)
+            if output.type is not OutputType.OFFER:
+                outputs[output.name] = output.default if value is None else value
+                continue
+            # What is not for this guest gives way to the default, and that to nothing.
+            offers = [str(ref) for ref in (value, output.default) if ref is not None]
+            had = {ref: has_offer(ref) for ref in offers}
+            outputs[output.name] = next((ref for ref in offers if had[ref]), None)
+            if None in had.values():
+                fault = fault or f"“{output.name}” names an offer that is gone."
+        return Decision(outputs, (), fault)
+
+    def _ask(self, facts: Facts) -> tuple[Mapping[str, object], str]:
+        if self.registered is None:
+            return {}, f"No decision called {show(self.call.name)} is registered any more."
+        try:
+            given = self.registered.function(facts)
+        # A host's code may raise anything, and its page must stand all the same.
+        except Exception as error:
+            logger.exception("decision.callable_failed", extra={"callable": self.call.name})
+            return {}, f"“{self.call.name}” raised {type(error).__name__}."
+        try:
+            return self._checked(given), ""
+        except Unfit as unfit:
+            return {}, f"“{self.call.name}”: {unfit}."
+
+    def _checked(self, given: object) -> dict[str, object]:
+        if given is None:
+            return {}
+        if not isinstance(given, Mapping):
+            raise Unfit("its answer has to be a dict of outputs")
+        known = {output.name: output for output in self.outputs}
+        found: dict[str, object] = {}
+        for name, value in given.items():
+            if name not in known:
+                raise Unfit(f"it answered with {show(name)}, which it has not declared")
+            if value is None:
+                continue
+            try:
+                found[name] = prepare(known[name].type, value)
+            except Unfit as unfit:
+                raise Unfit(f"its output “{name}” needs {unfit}") from None
+        return found
+
+
+def compile_call(call: Call) -> CompiledCall:
+    """Make a call ready to be asked. One whose callable is gone answers its defaults."""
+    return CompiledCall(call, find(call.name))
