@@ -4,21 +4,17 @@ What may happen to a flow: saved, published, moved from status to status, delete
 The admin and the REST API both come here, so that a rule holds for both.
 """
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db.models import F
 
-from personalize import conditions, rendering
-from personalize.models import Flow, FlowCatalog, FlowRevision, Variant
+from personalize import catalogs, conditions, friendly_ids, rendering
+from personalize.models import Flow, FlowRevision, Variant
 from tracking import db
 
-MAX_FRIENDLY_ID = 100
-_FRIENDLY_ID = re.compile(r"[a-z0-9_]+")
+MAX_FRIENDLY_ID = friendly_ids.MAX_LENGTH
 
 Status = Flow.Status
 #: Status -> those it may become. COMPLETED is the end.
@@ -40,15 +36,8 @@ class FlowError(ValueError):
 
 
 def friendly_id_from(name: str, *, subtype: str = Flow.Subtype.EXPERIENCE) -> str:
-    """
-    Make an id from any name: lower case, accents folded, signs dropped, spaces to underscores.
-
-    A name that leaves nothing gives the kind of flow, so that there always is one.
-    """
-    folded = unicodedata.normalize("NFKD", name.casefold())
-    plain = folded.encode("ascii", "ignore").decode()
-    words = re.findall(r"[a-z0-9]+", re.sub(r"['’`]", "", plain).replace("_", " "))
-    return "_".join(words)[:MAX_FRIENDLY_ID].strip("_") or str(subtype).lower()
+    """Make an id from any name; one that leaves nothing gives the kind of flow."""
+    return friendly_ids.from_name(name, fallback=str(subtype).lower())
 
 
 def free_friendly_id(client_id: int, wanted: str) -> str:
@@ -58,22 +47,13 @@ def free_friendly_id(client_id: int, wanted: str) -> str:
             "friendly_id", flat=True
         )
     )
-    if wanted not in taken:
-        return wanted
-    number = 2
-    while f"{wanted}_{number}" in taken:
-        number += 1
-    return f"{wanted}_{number}"
+    return friendly_ids.first_free(wanted, taken)
 
 
 def check_friendly_id(flow: Flow, wanted: str) -> None:
     """Check an id that was chosen by hand. Raises FlowError."""
-    if not _FRIENDLY_ID.fullmatch(wanted) or len(wanted) > MAX_FRIENDLY_ID:
-        raise FlowError(
-            "friendly_id_invalid",
-            "A friendly ID has lowercase letters, digits and underscores, "
-            f"{MAX_FRIENDLY_ID} at most.",
-        )
+    if not friendly_ids.is_valid(wanted):
+        raise FlowError("friendly_id_invalid", friendly_ids.RULE)
     if flow.pk and flow.published_id and _stored_friendly_id(flow) != wanted:
         raise FlowError(
             "friendly_id_fixed", "The friendly ID is fixed since the flow was first published."
@@ -101,7 +81,7 @@ def save(flow: Flow, *, by: AbstractBaseUser | None = None) -> Flow:
             raise FlowError("condition_invalid", f"{name}: {problems[0].message}")
     with db.write():
         # Under the lock, so that two who ask for one id at once are told apart.
-        _lock_catalog(flow.client_id)
+        catalogs.lock(flow.client_id)
         if flow.friendly_id:
             check_friendly_id(flow, flow.friendly_id)
         else:
@@ -129,7 +109,7 @@ def publish(flow: Flow, *, by: AbstractBaseUser | None = None, now: datetime) ->
     variants = list(flow.variants.order_by("position", "pk"))
     _check_runnable(flow, variants)
     with db.write():
-        version = _next_version(flow.client_id)
+        version = catalogs.next_version(flow.client_id)
         last = flow.revisions.order_by("-number").values_list("number", flat=True).first() or 0
         revision = FlowRevision.objects.create(
             flow=flow,
@@ -165,7 +145,7 @@ def transition(flow: Flow, to: str, *, by: AbstractBaseUser | None = None, now: 
     with db.write():
         if flow.published is None and to != Status.COMPLETED:
             publish(flow, by=by, now=now)
-        version = _next_version(flow.client_id)
+        version = catalogs.next_version(flow.client_id)
         moved = Flow.objects.filter(pk=flow.pk, status=flow.status).update(
             status=to, catalog_version=version, modified_at=now
         )
@@ -178,7 +158,7 @@ def transition(flow: Flow, to: str, *, by: AbstractBaseUser | None = None, now: 
 def archive(flow: Flow, *, archived: bool) -> None:
     """Put a flow out of sight, or back. An archived flow answers no calls."""
     with db.write():
-        version = _next_version(flow.client_id)
+        version = catalogs.next_version(flow.client_id)
         Flow.objects.filter(pk=flow.pk).update(is_archived=archived, catalog_version=version)
     flow.is_archived = archived
 
@@ -186,7 +166,7 @@ def archive(flow: Flow, *, archived: bool) -> None:
 def reschedule(flow: Flow) -> None:
     """Let the running processes see the flow's start and end as they are now."""
     with db.write():
-        version = _next_version(flow.client_id)
+        version = catalogs.next_version(flow.client_id)
         Flow.objects.filter(pk=flow.pk).update(
             starts_at=flow.starts_at, ends_at=flow.ends_at, catalog_version=version
         )
@@ -195,7 +175,7 @@ def reschedule(flow: Flow) -> None:
 def delete(flow: Flow, *, now: datetime) -> None:
     """Stop a flow answering for good. Its id, name and history stay and can be looked up."""
     with db.write():
-        version = _next_version(flow.client_id)
+        version = catalogs.next_version(flow.client_id)
         Flow.objects.filter(pk=flow.pk, deleted_at__isnull=True).update(
             deleted_at=now, catalog_version=version
         )
@@ -212,7 +192,7 @@ def catch_up(*, now: datetime) -> int:
     for rows, status in ((started, Status.LIVE), (ended, Status.COMPLETED)):
         for flow in rows:
             with db.write():
-                version = _next_version(flow.client_id)
+                version = catalogs.next_version(flow.client_id)
                 moved += Flow.objects.filter(pk=flow.pk, status=flow.status).update(
                     status=status, catalog_version=version
                 )
@@ -268,16 +248,3 @@ def _check_runnable(flow: Flow, variants: list[Variant]) -> None:
 
 def _stored_friendly_id(flow: Flow) -> str | None:
     return Flow.objects.filter(pk=flow.pk).values_list("friendly_id", flat=True).first()
-
-
-def _lock_catalog(client_id: int) -> None:
-    """Let one person at a time name flows of this client."""
-    FlowCatalog.objects.get_or_create(client_id=client_id)
-    FlowCatalog.objects.filter(client=client_id).update(version=F("version"))
-
-
-def _next_version(client_id: int) -> int:
-    """Move the client's catalog on: committed together with the change, it is seen with it."""
-    FlowCatalog.objects.get_or_create(client_id=client_id)
-    FlowCatalog.objects.filter(client=client_id).update(version=F("version") + 1)
-    return FlowCatalog.objects.values_list("version", flat=True).get(client=client_id)
