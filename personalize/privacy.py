@@ -1,6 +1,17 @@
 """Which of the app's tables hold data of people: declared when the app is ready."""
 
-from personalize.models import Execution, ExitCount, Flow, FlowCatalog, FlowRevision, Variant
+from personalize.models import (
+    DecisionModel,
+    DecisionRevision,
+    Execution,
+    ExitCount,
+    Flow,
+    FlowCatalog,
+    FlowRevision,
+    Offer,
+    OfferTemplate,
+    Variant,
+)
 from tracking import privacy
 
 privacy.register(privacy.by_guest(Execution))
@@ -10,3 +21,7 @@ privacy.exempt(Variant, "What is shown, as staff have made it.")
 privacy.exempt(FlowRevision, "What ran, as staff have made it.")
 privacy.exempt(ExitCount, "Counts of calls.")
 privacy.exempt(FlowCatalog, "A number that changes with what runs.")
+privacy.exempt(DecisionModel, "How is decided, as staff have made it.")
+privacy.exempt(DecisionRevision, "How was decided, as staff have made it.")
+privacy.exempt(Offer, "What can be offered, as staff have made it.")
+privacy.exempt(OfferTemplate, "What offers are made of, as staff have made it.")

@@ -16,7 +16,7 @@ from personalize.decisions.calls import (
     unregister,
 )
 from personalize.decisions.cases import Case, Failure, failures, read_cases
-from personalize.decisions.document import MAX_COLUMNS, MAX_ROWS, parse
+from personalize.decisions.document import MAX_COLUMNS, MAX_ROWS, fallback, offers_in, parse
 from personalize.decisions.outputs import Unfit, prepare, read_output
 from personalize.decisions.reviewing import Review
 from personalize.decisions.reviewing import review as review_table
@@ -64,7 +64,9 @@ __all__ = [
     "compile",
     "facts_of",
     "failures",
+    "fallback",
     "find",
+    "offers_in",
     "parse",
     "prepare",
     "read_cases",

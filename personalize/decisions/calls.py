@@ -6,7 +6,7 @@ PURE. Decisions written in Python: registered by a host, declared, and checked w
 
     @decisions.register(
         "next_best_offer",
-        outputs={"offer": "OFFER", "discount": decisions.Output("discount", "NUMBER", 0)},
+        outputs={"offer": "OFFER", "discount": ("NUMBER", 0)},
         reads=["session.views", "guest.attributes.tier"],
     )
     def next_best_offer(facts):
@@ -57,14 +57,14 @@ _registered: dict[str, Registered] = {}
 def register(
     name: str,
     *,
-    outputs: Mapping[str, str | Output],
+    outputs: Mapping[str, str | tuple[str, object]],
     reads: Collection[str] = (),
     events: Collection[str] = (),
 ) -> Callable[[Decide], Decide]:
     """
     Register a callable by a name that decision models choose it by.
 
-    outputs: name -> type, or an Output with a default. reads: the fields whose facts have to be
+    outputs: name -> type, or (type, default). reads: the fields whose facts have to be
     there; events: the types of the session's events that have to be. Raises ValueError when the
     name is taken, or a declaration is not valid.
     """
@@ -101,12 +101,9 @@ def find(name: str) -> Registered | None:
     return _registered.get(name)
 
 
-def _declare(name: str, given: str | Output) -> Output:
-    if isinstance(given, Output):
-        given_values = {"name": name, "type": str(given.type), "default": given.default}
-    else:
-        given_values = {"name": name, "type": given}
-    output, problems = read_output(given_values)
+def _declare(name: str, given: str | tuple[str, object]) -> Output:
+    type_, default = (given, None) if isinstance(given, str) else given
+    output, problems = read_output({"name": name, "type": type_, "default": default})
     if output is None or problems:
         raise ValueError(" ".join(problems))
     return output
@@ -157,7 +154,7 @@ class CompiledCall:
             had = {ref: has_offer(ref) for ref in offers}
             outputs[output.name] = next((ref for ref in offers if had[ref]), None)
             if None in had.values():
-                fault = fault or f"“{output.name}” names an offer that is gone."
+                fault = fault or f"“{output.name}” names an offer that is gone or broken."
         return Decision(outputs, (), fault)
 
     def _ask(self, facts: Facts) -> tuple[Mapping[str, object], str]:

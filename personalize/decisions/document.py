@@ -67,6 +67,45 @@ def parse(document: object, registry: Registry = default_registry) -> Table | Ca
     return found
 
 
+def offers_in(document: object) -> frozenset[str]:
+    """Return the refs of the offers that a document names, tests included; total."""
+    if not isinstance(document, Mapping):
+        return frozenset()
+    outputs = [output for output in _list(document, "outputs") if isinstance(output, Mapping)]
+    names = [output.get("name") for output in outputs if output.get("type") == OutputType.OFFER]
+    given = [output.get("default") for output in outputs if output.get("name") in names]
+    for key, row_key in (("rows", "then"), ("tests", "expected")):
+        for row in _list(document, key):
+            values = row.get(row_key) if isinstance(row, Mapping) else None
+            given += [values.get(name) for name in names] if isinstance(values, Mapping) else []
+    refs = [ref for value in given for ref in (value if isinstance(value, list) else [value])]
+    return frozenset(_plain_ref(ref) for ref in refs if isinstance(ref, str))
+
+
+def _plain_ref(text: str) -> str:
+    try:
+        return str(prepare(OutputType.OFFER, text))
+    except Unfit:
+        return text
+
+
+def fallback(document: object) -> dict[str, object]:
+    """Return what a document that cannot be used any more answers: its defaults, no offers."""
+    if not isinstance(document, Mapping):
+        return {}
+    outputs = [read_output(given)[0] for given in _list(document, "outputs")]
+    return {
+        output.name: None if output.type is OutputType.OFFER else output.default
+        for output in outputs
+        if output is not None
+    }
+
+
+def _list(document: Mapping[str, object], key: str) -> list[object]:
+    found = document.get(key)
+    return found if isinstance(found, list) else []
+
+
 class _Reading:
     """One pass over a document. Where something is wrong it notes it and reads on."""
 

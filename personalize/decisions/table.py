@@ -164,7 +164,7 @@ class _Asking:
         has = self.has_offer(ref)
         if has is None:
             where = "A default" if bit is None else f"Row {self.compiled.ranked[bit].number}"
-            self.faults.append(f"{where} names an offer that is gone.")
+            self.faults.append(f"{where} names an offer that is gone or broken.")
         return bool(has)
 
     def choose(self, hits: Iterator[int]) -> list[int]:

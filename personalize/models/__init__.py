@@ -1,9 +1,13 @@
 """The app's tables, one module per subject. Import models from here."""
 
+from .decisions import DecisionModel, DecisionRevision
 from .executions import Execution, ExitCount
 from .flows import Experience, Experiment, Flow, FlowCatalog, FlowRevision, Variant
+from .offers import Offer, OfferTemplate
 
 __all__ = [
+    "DecisionModel",
+    "DecisionRevision",
     "Execution",
     "ExitCount",
     "Experience",
@@ -11,5 +15,7 @@ __all__ = [
     "Flow",
     "FlowCatalog",
     "FlowRevision",
+    "Offer",
+    "OfferTemplate",
     "Variant",
 ]

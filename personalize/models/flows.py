@@ -12,6 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from tracking.models import Client
 
+from .decisions import DecisionModel
+
 
 class FlowQuerySet(models.QuerySet["Flow"]):
     def kept(self) -> "FlowQuerySet":
@@ -74,6 +76,15 @@ class Flow(models.Model):
         _("share of guests let in (%)"),
         default=100,
         validators=[MinValueValidator(0), MaxValueValidator(100)],
+    )
+    decision_model = models.ForeignKey(
+        DecisionModel,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("decision model"),
+        help_text=_("Its outputs are there for the content, as {{ decision.… }}."),
     )
     published = models.ForeignKey(
         "personalize.FlowRevision",

@@ -8,13 +8,13 @@ import pytest
 
 from personalize import conditions, decisions
 from personalize.conditions import Facts
-from personalize.decisions import Decision, Output, OutputType
+from personalize.decisions import Decision
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 OFFER, OTHER = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
-OUTPUTS: dict[str, str | Output] = {
-    "offer": Output("offer", OutputType.OFFER, OTHER),
-    "discount": Output("discount", OutputType.NUMBER, 0),
+OUTPUTS: dict[str, str | tuple[str, object]] = {
+    "offer": ("OFFER", OTHER),
+    "discount": ("NUMBER", 0),
     "text": "TEXT",
 }
 DOCUMENT = {
@@ -79,7 +79,7 @@ def test_callable__whose_offer_is_gone__says_so() -> None:
     decision = answer({"offer": OFFER}, has_offer=lambda ref: None)
 
     assert decision.outputs == {**NOTHING, "offer": None}
-    assert decision.fault == "“offer” names an offer that is gone."
+    assert decision.fault == "“offer” names an offer that is gone or broken."
 
 
 def test_callable__that_is_registered_no_more__gives_the_defaults() -> None:

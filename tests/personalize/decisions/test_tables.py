@@ -136,7 +136,7 @@ def test_row__whose_offer_is_gone__is_passed_by_and_told_of() -> None:
     decision = ask(document, has_offer=lambda ref: None if ref == OFFER else True)
 
     assert decision.outputs == {"offer": OTHER, "discount": 9}
-    assert decision.fault == "Row 1 names an offer that is gone."
+    assert decision.fault == "Row 1 names an offer that is gone or broken."
 
 
 def test_condition_column__holds_whole_conditions() -> None:
