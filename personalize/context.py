@@ -16,7 +16,7 @@ from uuid import UUID
 from personalize import conditions, snapshots
 from personalize.conditions import Facts
 from personalize.devices import device
-from personalize.snapshots import Catalog, Definition, FlowSnapshot
+from personalize.snapshots import Catalog, FlowSnapshot
 from personalize.types import FlowRequest
 from tracking import events, guests, places, purchases, sessions
 from tracking.guests import GuestFacts
@@ -82,15 +82,19 @@ def facts(
     point_of_sale: PointOfSaleConfig,
     now: datetime,
 ) -> Facts:
-    """Load what the candidates' conditions name, and nothing else."""
+    """Load what the candidates' conditions and decisions name, and nothing else."""
     definitions = [flow.definition for flow in candidates]
-    needs = conditions.joined(
-        each.needs for d in definitions for each in (d.page_targeting, d.audience)
+    decided = [visitor.catalog.needs_of(definition) for definition in definitions]
+    trees = [tree for d in definitions for tree in (d.page_targeting, d.audience)]
+    needs = conditions.joined([*(tree.needs for tree in trees), *(each.facts for each in decided)])
+    fields = frozenset[str]().union(
+        *(tree.fields for tree in trees), *(each.fields for each in decided)
     )
-    needs_session = needs.cart or any(definition.needs_session for definition in definitions)
-    needs_page = not request.page and any(definition.needs_page for definition in definitions)
+    needs_session = needs.session or needs.cart or any(d.needs_session for d in definitions)
+    names_page = any(d.needs_page for d in definitions) or any(d.page for d in decided)
+    needs_page = not request.page and names_page
+    needs_place = any(d.needs_place for d in definitions) or any(d.place for d in decided)
     session = None
-    needs_place = any(definition.needs_place for definition in definitions)
     if needs_session or needs_page or needs_place or needs.events:
         session = _session(request, visitor, point_of_sale, now=now)
     seen, history = _did(visitor, session, needs, now=now)
@@ -103,7 +107,7 @@ def facts(
         session=_session_facts(session, now) if session else _NO_SESSION,
         events=seen,
         history=history,
-        orders=_orders(guest_id, client, definitions) if needs.orders else None,
+        orders=_orders(guest_id, client, fields) if needs.orders else None,
         cart=_cart(guest_id, session, client) if needs.cart else None,
     )
 
@@ -142,16 +146,11 @@ def _did(
     return seen, [(type, data, at) for type, data, at, _ in rows if type in since]
 
 
-def _orders(
-    guest_id: int | None, client: ClientConfig, definitions: Iterable[Definition]
-) -> dict[str, Any]:
+def _orders(guest_id: int | None, client: ClientConfig, fields: frozenset[str]) -> dict[str, Any]:
     """Return what the guest bought. Who is not known has bought nothing here."""
-    asked = {
-        name for d in definitions for each in (d.page_targeting, d.audience) for name in each.fields
-    }
     bought = purchases.Purchases()
     if guest_id is not None:
-        wants_categories = "orders.categories" in asked
+        wants_categories = "orders.categories" in fields
         bought = purchases.of_guest(guest_id, client, categories=wants_categories)
     return {
         "count": bought.count,

@@ -17,9 +17,10 @@ from uuid import UUID
 
 import msgspec
 
-from personalize import bucketing, context, exits, matching, rendering, targeting
+from personalize import bucketing, context, deciding, exits, matching, rendering, targeting
 from personalize.conditions import Facts
 from personalize.context import Visitor
+from personalize.deciding import Decided
 from personalize.snapshots import Definition, FlowSnapshot, VariantSnapshot
 from personalize.types import FlowRequest, Gate, Outcome, Reason
 from tracking import inbox
@@ -54,7 +55,9 @@ def execute(request: FlowRequest, client: ClientConfig, *, now: datetime) -> Out
     exits.count(client.id, candidates, gates, now=now)
     if chosen is None:
         return Outcome(reason=gates[-1].reason if gates else Reason.UNKNOWN_FLOW, gates=gates)
-    rendered = render(chosen, facts, visitor)
+    decided = deciding.decide(chosen.definition, facts, visitor.catalog)
+    _count_fault(decided, chosen, client, now=now)
+    rendered = render(chosen, decided, facts, visitor)
     gate = _not_showable(chosen, rendered, request.variants)
     if gate is not None:
         exits.count(client.id, candidates, [gate], now=now)
@@ -63,8 +66,8 @@ def execute(request: FlowRequest, client: ClientConfig, *, now: datetime) -> Out
     if request.deadline_ms is not None and spent_ms > request.deadline_ms:
         return Outcome(reason=Reason.LATE, gates=gates)
     run = _run(chosen, visitor, rendered, spent_ms=spent_ms, now=now)
-    _record(run, chosen, visitor, request, client, point_of_sale, now=now)
-    return _outcome(run, chosen, rendered, gates, now=now)
+    _record(run, chosen, decided, visitor, request, client, point_of_sale, now=now)
+    return _outcome(run, chosen, decided, rendered, gates, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ def choose(
     return None, closed
 
 
-def render(chosen: Chosen, facts: Facts, visitor: Visitor) -> Rendered:
+def render(chosen: Chosen, decided: Decided, facts: Facts, visitor: Visitor) -> Rendered:
     """Fill the variant's template. One that fails is an answer of its own, never an error."""
     guest = dict(facts.guest or {})
     data = {
@@ -129,6 +132,7 @@ def render(chosen: Chosen, facts: Facts, visitor: Visitor) -> Rendered:
         "request": facts.request,
         "flow": {"friendlyId": chosen.flow.friendly_id, "ref": str(chosen.flow.ref)},
         "variant": {"name": chosen.variant.name, "ref": str(chosen.variant.ref)},
+        "decision": decided.outputs,
         "now": facts.now.isoformat(),
     }
     try:
@@ -183,6 +187,21 @@ def _not_showable(chosen: Chosen, rendered: Rendered, variants: frozenset[str]) 
     )
 
 
+def _count_fault(decided: Decided, chosen: Chosen, client: ClientConfig, *, now: datetime) -> None:
+    if not decided.fault:
+        return
+    logger.warning(
+        "decision.failed",
+        extra={
+            "flow": chosen.flow.friendly_id,
+            "decision_model": decided.model,
+            "fault": decided.fault,
+        },
+    )
+    fault = Gate(chosen.flow.friendly_id, Reason.DECISION_FAILED, decided.fault)
+    exits.count(client.id, [chosen.flow], [fault], now=now)
+
+
 def _run(
     chosen: Chosen, visitor: Visitor, rendered: Rendered, *, spent_ms: int, now: datetime
 ) -> FlowExecution:
@@ -201,6 +220,7 @@ def _run(
 def _record(
     run: FlowExecution,
     chosen: Chosen,
+    decided: Decided,
     visitor: Visitor,
     request: FlowRequest,
     client: ClientConfig,
@@ -225,6 +245,7 @@ def _record(
             "variant": chosen.variant.name,
             "allocationBucket": chosen.assignment.allocation_bucket,
             "splitBucket": chosen.assignment.split_bucket,
+            **decided.record(),
         },
     )
     return inbox.accept(
@@ -235,6 +256,7 @@ def _record(
 def _outcome(
     run: FlowExecution,
     chosen: Chosen,
+    decided: Decided,
     rendered: Rendered,
     gates: Sequence[Gate],
     *,
@@ -248,6 +270,7 @@ def _outcome(
         friendly_id=chosen.flow.friendly_id,
         variant_ref=chosen.variant.ref,
         variant_name=chosen.variant.name,
+        decision=decided.outputs,
         execution_ref=run.ref,
         guest_ref=run.guest_ref,
         gates=gates,

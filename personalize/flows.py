@@ -79,6 +79,7 @@ def save(flow: Flow, *, by: AbstractBaseUser | None = None) -> Flow:
         problems = conditions.validate(tree)
         if problems:
             raise FlowError("condition_invalid", f"{name}: {problems[0].message}")
+    _check_decision_model(flow)
     with db.write():
         # Under the lock, so that two who ask for one id at once are told apart.
         catalogs.lock(flow.client_id)
@@ -212,6 +213,7 @@ def definition_of(flow: Flow, variants: list[Variant]) -> dict[str, Any]:
         "pageTargeting": flow.page_targeting,
         "audience": flow.audience,
         "allocation": flow.allocation,
+        **({"decisionModel": flow.decision_model.friendly_id} if flow.decision_model else {}),
         "variants": [
             {
                 "ref": str(variant.ref),
@@ -240,10 +242,29 @@ def _check_runnable(flow: Flow, variants: list[Variant]) -> None:
             raise FlowError("control_missing", "Mark one variant of the experiment as control.")
     elif len(variants) > 1:
         raise FlowError("variants_too_many", "An experience has one variant; use an experiment.")
+    _check_decision_model(flow)
+    if flow.decision_model is not None and flow.decision_model.published_id is None:
+        raise FlowError(
+            "decision_unpublished",
+            f"The decision model “{flow.decision_model.name}” was never published: publish it "
+            "first, or choose another one.",
+        )
     if not any(variant.weight > 0 for variant in variants):
         raise FlowError("weights_missing", "No variant has a share of the traffic.")
     for variant in variants:
         check_content(variant)
+
+
+def _check_decision_model(flow: Flow) -> None:
+    model = flow.decision_model
+    if model is None:
+        return
+    if model.client_id != flow.client_id:
+        raise FlowError("decision_unknown", "The decision model belongs to another client.")
+    if model.deleted_at is not None:
+        raise FlowError(
+            "decision_deleted", f"The decision model “{model.name}” was deleted: choose another."
+        )
 
 
 def _stored_friendly_id(flow: Flow) -> str | None:

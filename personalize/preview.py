@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from personalize import bucketing, context, execution, flows
+from personalize import bucketing, context, deciding, execution, flows, snapshots
 from personalize.conditions import Compiled, Facts
 from personalize.context import Visitor
+from personalize.deciding import Decided
 from personalize.execution import Chosen
 from personalize.models import Flow
 from personalize.snapshots import Catalog, Definition, FlowSnapshot
@@ -55,6 +56,7 @@ class Preview:
     closed: Gate | None
     gates: Sequence[GateReport]
     variants: Sequence[VariantReport]
+    decided: Decided
 
 
 def find_guest(client: ClientConfig, text: str) -> GuestFacts | None:
@@ -88,7 +90,8 @@ def preview(
     """
     snapshot = _snapshot(flow)
     session, point_of_sale = _visit(guest, client, channel)
-    visitor = _visitor(guest, session)
+    catalog = snapshots.catalog(client, version=snapshots.current_version(client.id))
+    visitor = _visitor(guest, session, catalog)
     request = FlowRequest(
         friendly_id=flow.friendly_id,
         browser_id=visitor.browser_id,
@@ -103,12 +106,14 @@ def preview(
     chosen, closed = execution.choose(
         [snapshot], facts, visitor, channel=channel, now=now, explain=True
     )
+    decided = deciding.decide(snapshot.definition, facts, catalog)
     return Preview(
         guest_ref=guest.ref if guest else None,
         session_ref=session.ref if session else None,
         closed=closed[-1] if closed else None,
         gates=_gates(snapshot, facts, closed, channel),
-        variants=_variants(snapshot, chosen, facts, visitor),
+        variants=_variants(snapshot, chosen, decided, facts, visitor),
+        decided=decided,
     )
 
 
@@ -142,15 +147,14 @@ def _visit(
     return session, points.get(session.point_of_sale_id, default) if session else default
 
 
-def _visitor(guest: GuestFacts | None, session: Session | None) -> Visitor:
-    nothing = Catalog(0)
+def _visitor(guest: GuestFacts | None, session: Session | None, catalog: Catalog) -> Visitor:
     if guest is None:
         ref = uuid.uuid4()
-        return Visitor(ref, ref, None, None, nothing)
+        return Visitor(ref, ref, None, None, catalog)
     browser = session.browser if session else None
     if browser is not None:
         guest = replace(guest, browser=browser.pk)
-    return Visitor(guest.ref, guest.bucket_ref, guest, browser.value if browser else None, nothing)
+    return Visitor(guest.ref, guest.bucket_ref, guest, browser.value if browser else None, catalog)
 
 
 def _gates(
@@ -181,14 +185,18 @@ def _condition_gate(name: str, condition: Compiled, facts: Facts) -> GateReport:
 
 
 def _variants(
-    snapshot: FlowSnapshot, chosen: Chosen | None, facts: Facts, visitor: Visitor
+    snapshot: FlowSnapshot,
+    chosen: Chosen | None,
+    decided: Decided,
+    facts: Facts,
+    visitor: Visitor,
 ) -> list[VariantReport]:
     """Render every variant, as if it had been drawn."""
     definition = snapshot.definition
     assignment = bucketing.assign(traffic=definition.traffic, bucket_ref=str(visitor.bucket_ref))
     reports = []
     for variant in definition.variants.values():
-        rendered = execution.render(Chosen(snapshot, variant, assignment), facts, visitor)
+        rendered = execution.render(Chosen(snapshot, variant, assignment), decided, facts, visitor)
         reports.append(
             VariantReport(
                 name=variant.name,

@@ -1,8 +1,9 @@
 """
-Published flows as the walk runs them: compiled once per revision and process, always current.
+What the walk runs: published flows and decision models, and offers, compiled once for each
+revision and process, always current.
 
 `catalog` is given the version that the guest query read in the same moment;
-when it has moved, just the flows that changed since are read again.
+when it has moved, just what changed since is read again.
 """
 
 import bisect
@@ -14,9 +15,10 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from personalize import conditions, rendering
+from personalize import conditions, decisions, rendering
 from personalize.bucketing import Split, Traffic
-from personalize.models import Flow, FlowCatalog, FlowRevision
+from personalize.conditions import Facts, Needs
+from personalize.models import DecisionModel, Flow, FlowCatalog, FlowRevision, Offer
 from tracking.types import ClientConfig
 
 
@@ -93,15 +95,18 @@ class Definition:
             salt=self.values["salt"], splits=splits, percent=self.values.get("allocation", 100)
         )
 
+    @property
+    def decision_model(self) -> str:
+        """The friendly id of the model that decides for this flow, or empty."""
+        return str(self.values.get("decisionModel") or "")
+
     @cached_property
     def needs_page(self) -> bool:
-        fields = self.page_targeting.fields | self.audience.fields
-        return bool(fields & {"page", "page.path"})
+        return _names_page(self.page_targeting.fields | self.audience.fields)
 
     @cached_property
     def needs_place(self) -> bool:
-        fields = self.page_targeting.fields | self.audience.fields
-        if any(field.startswith("request.geo.") for field in fields):
+        if _names_place(self.page_targeting.fields | self.audience.fields):
             return True
         return any("geo" in variant.content for variant in self.variants.values())
 
@@ -134,11 +139,83 @@ class FlowSnapshot:
 
 
 @dataclass(frozen=True)
+class OfferSnapshot:
+    """An offer as decisions answer with it."""
+
+    ref: str
+    name: str
+    is_live: bool
+    valid_from: datetime | None
+    valid_to: datetime | None
+    audience_tree: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+
+    @cached_property
+    def audience(self) -> conditions.Compiled:
+        return conditions.compile(self.audience_tree)
+
+    @cached_property
+    def is_readable(self) -> bool:
+        """Say whether its audience can be read: a field that a host registered may be gone."""
+        return not conditions.validate(self.audience_tree)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What a template sees of it: its attributes, and its ref and name."""
+        return {**self.attributes, "ref": self.ref, "name": self.name}
+
+    def is_for(self, facts: Facts) -> bool:
+        """Say whether a guest with these facts can have it now."""
+        if not self.is_live or (self.valid_from and facts.now < self.valid_from):
+            return False
+        if self.valid_to and facts.now >= self.valid_to:
+            return False
+        return self.audience.matches(facts)
+
+
+@dataclass(frozen=True)
+class DecisionNeeds:
+    """The facts that a decision reads, its offers' audiences included."""
+
+    facts: Needs = field(default_factory=Needs)
+    fields: frozenset[str] = frozenset()
+
+    @property
+    def page(self) -> bool:
+        return _names_page(self.fields)
+
+    @property
+    def place(self) -> bool:
+        return _names_place(self.fields)
+
+
+_NO_NEEDS = DecisionNeeds()
+
+
+@dataclass(frozen=True)
+class DecisionSnapshot:
+    """A published revision of a decision model, compiled on first use."""
+
+    friendly_id: str
+    name: str
+    number: int
+    document: Mapping[str, Any]
+
+    @cached_property
+    def decider(self) -> decisions.Decider:
+        """Raises DecisionInvalid: a field that a host registered may be gone."""
+        return decisions.compile(self.document)
+
+
+@dataclass(frozen=True)
 class Catalog:
-    """A client's published flows by friendly id, as of one version."""
+    """What a client runs as of one version: by friendly id, offers by ref."""
 
     version: int
     flows: Mapping[str, FlowSnapshot] = field(default_factory=dict)
+    decision_models: Mapping[str, DecisionSnapshot] = field(default_factory=dict)
+    offers: Mapping[str, OfferSnapshot] = field(default_factory=dict)
+    _needs: dict[str, DecisionNeeds] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def names(self) -> list[str]:
@@ -151,6 +228,41 @@ class Catalog:
             if not name.startswith(prefix):
                 return
             yield self.flows[name]
+
+    def needs_of(self, definition: Definition) -> DecisionNeeds:
+        """Return what the flow's decision has to be told; nothing where it has none."""
+        name = definition.decision_model
+        if not name:
+            return _NO_NEEDS
+        found = self._needs.get(name)
+        if found is None:
+            found = self._needs[name] = self._work_out_needs(name)
+        return found
+
+    def _work_out_needs(self, name: str) -> DecisionNeeds:
+        model = self.decision_models.get(name)
+        try:
+            decider = model.decider if model else None
+        except decisions.DecisionInvalid:
+            # The walk says so when it asks.
+            decider = None
+        if decider is None:
+            return _NO_NEEDS
+        refs = self.offers if decider.offers is None else decider.offers
+        offers = [self.offers[ref] for ref in refs if ref in self.offers]
+        audiences = [offer.audience for offer in offers if offer.is_readable]
+        return DecisionNeeds(
+            conditions.joined([decider.needs, *(audience.needs for audience in audiences)]),
+            decider.fields.union(*(audience.fields for audience in audiences)),
+        )
+
+
+def _names_page(fields: frozenset[str]) -> bool:
+    return bool(fields & {"page", "page.path"})
+
+
+def _names_place(fields: frozenset[str]) -> bool:
+    return any(name.startswith("request.geo.") for name in fields)
 
 
 # By the client's ref: a row id may mean another client once a database was restored.
@@ -193,7 +305,18 @@ def definition_of(flow: Flow, revision: FlowRevision) -> Definition:
 def _read(client_id: int, known: Catalog | None, version: int) -> Catalog:
     # A version that went back belongs to other rows (a restored backup): nothing kept is good.
     since = known.version if known is not None and known.version < version else -1
-    flows = dict(known.flows) if known is not None and since >= 0 else {}
+    kept = known if known is not None and since >= 0 else Catalog(since)
+    return Catalog(
+        version,
+        _read_flows(client_id, dict(kept.flows), since),
+        _read_decision_models(client_id, dict(kept.decision_models), since),
+        _read_offers(client_id, dict(kept.offers), since),
+    )
+
+
+def _read_flows(
+    client_id: int, flows: dict[str, FlowSnapshot], since: int
+) -> dict[str, FlowSnapshot]:
     rows = Flow.objects.filter(client=client_id, catalog_version__gt=since)
     for flow in rows.select_related("published"):
         if flow.published is None or flow.deleted_at is not None or flow.is_archived:
@@ -208,4 +331,43 @@ def _read(client_id: int, known: Catalog | None, version: int) -> Catalog:
             ends_at=flow.ends_at,
             definition=definition_of(flow, flow.published),
         )
-    return Catalog(version, flows)
+    return flows
+
+
+def _read_decision_models(
+    client_id: int, models: dict[str, DecisionSnapshot], since: int
+) -> dict[str, DecisionSnapshot]:
+    rows = DecisionModel.objects.filter(client=client_id, catalog_version__gt=since)
+    for model in rows.select_related("published").defer("draft"):
+        if model.published is None or model.deleted_at is not None:
+            models.pop(model.friendly_id, None)
+            continue
+        revision = model.published
+        models[model.friendly_id] = DecisionSnapshot(
+            model.friendly_id, model.name, revision.number, revision.document
+        )
+    return models
+
+
+def _read_offers(
+    client_id: int, offers: dict[str, OfferSnapshot], since: int
+) -> dict[str, OfferSnapshot]:
+    for offer in Offer.objects.filter(client=client_id, catalog_version__gt=since):
+        if offer.deleted_at is not None:
+            offers.pop(str(offer.ref), None)
+            continue
+        offers[str(offer.ref)] = snapshot_of(offer)
+    return offers
+
+
+def snapshot_of(offer: Offer) -> OfferSnapshot:
+    """Return an offer as decisions answer with it."""
+    return OfferSnapshot(
+        ref=str(offer.ref),
+        name=offer.name,
+        is_live=offer.status == Offer.Status.LIVE,
+        valid_from=offer.valid_from,
+        valid_to=offer.valid_to,
+        audience_tree=offer.audience,
+        attributes=offer.attributes,
+    )

@@ -22,6 +22,8 @@ class Reason(StrEnum):
     NO_VARIANT = "NO_VARIANT"
     NO_MATCHING_VARIANT = "NO_MATCHING_VARIANT"
     LATE = "LATE"
+    #: Not a gate: the flow ran all the same, with its decision's defaults.
+    DECISION_FAILED = "DECISION_FAILED"
     RENDER_FAILED = "RENDER_FAILED"
 
 
@@ -71,8 +73,8 @@ class Outcome:
     What came of a call.
 
     `content` is the variant's answer, or None when nothing ran; `reason` the
-    gate that closed last. `event_ref` names the TRACKING event when one was
-    written.
+    gate that closed last. `decision` has the outputs of the flow's decision
+    model, offers as objects; it is empty where the flow names none.
     """
 
     reason: Reason
@@ -82,6 +84,7 @@ class Outcome:
     friendly_id: str = ""
     variant_ref: UUID | None = None
     variant_name: str = ""
+    decision: Mapping[str, Any] = field(default_factory=dict)
     execution_ref: UUID | None = None
     guest_ref: UUID | None = None
     gates: Sequence[Gate] = ()

@@ -8,9 +8,10 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from personalize import context, execution, snapshots
+from personalize import context, deciding, execution, snapshots
 from personalize.conditions import normalise_params
 from personalize.context import Visitor
+from personalize.deciding import Decided
 from personalize.execution import Chosen
 from personalize.models import Flow
 from personalize.snapshots import Catalog, FlowSnapshot
@@ -76,7 +77,9 @@ class Command(BaseCommand):
         self._say_gates(candidates, gates, chosen)
         if chosen is None:
             raise CommandError("No flow would run.", returncode=WOULD_NOT_RUN)
-        self._say_answer(chosen, execution.render(chosen, facts, visitor))
+        decided = deciding.decide(chosen.definition, facts, catalog)
+        self._say_decision(decided)
+        self._say_answer(execution.render(chosen, decided, facts, visitor))
 
     def _say_who(self, guest: GuestFacts, browser_id: str | None) -> None:
         email = f", {guest.texts['email']}" if guest.texts["email"] else ""
@@ -115,7 +118,18 @@ class Command(BaseCommand):
             f"{assignment.split_bucket * 100:.2f} of 100, shared out as {shares}"
         )
 
-    def _say_answer(self, chosen: Chosen, rendered: execution.Rendered) -> None:
+    def _say_decision(self, decided: Decided) -> None:
+        if not decided.model:
+            return
+        rows = ", ".join(map(str, decided.decision.rows))
+        hit = f"hit by row {rows}" if rows else "hit by no row"
+        self.stdout.write(f"  decision “{decided.model}”, revision {decided.revision}: {hit}")
+        for name, value in decided.decision.outputs.items():
+            self.stdout.write(f"    {name} = {msgspec.json.encode(value).decode()}")
+        if decided.fault:
+            self.stdout.write(self.style.WARNING(f"    broken: {decided.fault}"))
+
+    def _say_answer(self, rendered: execution.Rendered) -> None:
         self.stdout.write("")
         if rendered.error:
             self.stdout.write(f"The answer: none, for its template fails: {rendered.error}")
