@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from personalize import flows
-from personalize.models import Flow, Variant
+from personalize.models import DecisionModel, Flow, Variant
 from tracking import db
 
 
@@ -41,6 +41,8 @@ class Values:
     page_targeting: dict[str, Any] = field(default_factory=dict)
     audience: dict[str, Any] = field(default_factory=dict)
     allocation: float = 100.0
+    #: Friendly id of the model that decides for the flow; None for none.
+    decision_model: str | None = None
     variants: Sequence[VariantValues] = ()
 
 
@@ -87,10 +89,23 @@ def _write(flow: Flow, values: Values, *, now: datetime) -> None:
     for name in ("type", "description", "tags", "channels", "starts_at", "ends_at",
                  "page_targeting", "audience", "allocation"):  # fmt: skip
         setattr(flow, name, getattr(values, name))
+    flow.decision_model = _decision_model(flow.client_id, values.decision_model)
     flows.save(flow)
     if values.archived != flow.is_archived:
         flows.archive(flow, archived=values.archived)
     _write_variants(flow, values.variants)
+
+
+def _decision_model(client_id: int, friendly_id: str | None) -> DecisionModel | None:
+    if not friendly_id:
+        return None
+    rows = DecisionModel.objects.kept().filter(client=client_id, friendly_id=friendly_id)
+    found = rows.select_related("published").first()
+    if found is None:
+        raise flows.FlowError(
+            "decision_unknown", f"There is no decision model “{friendly_id}”: make it first."
+        )
+    return found
 
 
 def _write_variants(flow: Flow, given: Sequence[VariantValues]) -> None:

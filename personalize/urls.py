@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver
 
-from personalize.api import flow_definitions
+from personalize.api import decision_models, flow_definitions, offers
 from personalize.api.dialects import callflows
 from tracking.api.routes import nowhere
 
@@ -11,5 +11,8 @@ app_name = "personalize"
 urlpatterns: list[URLPattern | URLResolver] = [
     *callflows.urlpatterns,
     *flow_definitions.urlpatterns,
-    *nowhere("v2/callFlows", "v2/flowDefinitions", "v1/personalize", "personalize/v2"),
+    *decision_models.urlpatterns,
+    *offers.urlpatterns,
+    *nowhere("v2/callFlows", "v2/flowDefinitions", "v2/decisionModels", "v2/offers"),
+    *nowhere("v2/offerTemplates", "v1/personalize", "personalize/v2"),
 ]

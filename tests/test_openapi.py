@@ -20,6 +20,7 @@ from rest_framework.viewsets import ViewSetMixin
 import personalize.urls
 import tracking.urls
 from personalize import conditions
+from personalize.api import decision_examples
 from personalize.api.examples import SMALLEST_LIVE_FLOW
 from tests.api import Api
 from tests.conftest import Database
@@ -325,6 +326,23 @@ def test_answers__of_every_door__are_as_documented(database: Database, api: Api)
     odd = event | {"language": "English", "identifiers": [{"provider": "NO_RULE", "id": 1}]}
     call("post", "/v2/events", odd)
     flow = call("post", "/v2/flowDefinitions", SMALLEST_LIVE_FLOW, status=201)
+    template = call("post", "/v2/offerTemplates", decision_examples.TEMPLATE, status=201)
+    call("get", "/v2/offerTemplates")
+    call("put", "/v2/offerTemplates/{ref}", decision_examples.TEMPLATE, ref="Banner")
+    call("get", "/v2/offerTemplates/{ref}", ref=template["ref"])
+    offer = call("post", "/v2/offers", decision_examples.OFFER, status=201)
+    call("get", "/v2/offers")
+    call("put", "/v2/offers/{ref}", decision_examples.OFFER, ref=offer["ref"])
+    call("get", "/v2/offers/{ref}", ref=offer["ref"])
+    call("delete", "/v2/offers/{ref}", ref=offer["ref"], status=204)
+    call("delete", "/v2/offerTemplates/{ref}", ref="Banner", status=400)
+    model = call("post", "/v2/decisionModels", decision_examples.DISCOUNT_TABLE, status=201)
+    call("get", "/v2/decisionModels")
+    call("put", "/v2/decisionModels/{ref}", decision_examples.DISCOUNT_TABLE, ref="discount")
+    call("post", "/v2/decisionModels/{ref}/publish", ref=model["ref"])
+    call("get", "/v2/decisionModels/{ref}", ref="discount")
+    call("post", "/v2/decisionModels", decision_examples.OFFER_TABLE, status=400)
+    call("delete", "/v2/decisionModels/{ref}", ref="discount", status=204)
     run = {"friendlyId": flow["friendlyId"], "clientKey": key, "browserId": browser["ref"]}
     call("post", "/v2/callFlows", run)
     call("get", "/v2/callFlows", message=json.dumps(run | {"friendlyId": "none"}))

@@ -96,6 +96,9 @@ class FlowDefinition(msgspec.Struct, kw_only=True):
     pageTargeting: Conditions
     audience: Conditions
     traffic: TrafficBody
+    decisionModel: Annotated[
+        str | None, Meta(description="The friendlyId of the model that decides for it.")
+    ]
     variants: list[VariantDocument]
 
 

@@ -1,7 +1,6 @@
 """`/v2/flowDefinitions`: experiences and experiments, managed by servers."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -11,7 +10,7 @@ from msgspec import Meta
 from rest_framework.request import Request
 
 from personalize import definitions, flows
-from personalize.api import condition_schema, examples
+from personalize.api import bodies, condition_schema, examples
 from personalize.api.documents import (
     Conditions,
     ContentType,
@@ -26,14 +25,14 @@ from personalize.api.documents import (
 from personalize.api.filters import FlowFilter
 from personalize.models import Flow
 from tracking.api.authentication import client_of
-from tracking.api.base import ApiError, ServerViewSet, json_response, read_body, read_document
+from tracking.api.base import ApiError, ServerViewSet, json_response
 from tracking.api.filters import apply
-from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
+from tracking.api.pagination import OFFSET_PARAMETERS
 from tracking.api.routes import address, door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
 
-_MAX_BYTES = 1024 * 1024
+B = TypeVar("B")
 
 
 class VariantBody(msgspec.Struct, kw_only=True):
@@ -87,6 +86,14 @@ class FlowDefinitionBody(msgspec.Struct, kw_only=True):
     pageTargeting: Annotated[Conditions, Meta(description="On which pages; {} is on all.")] = {}
     audience: Annotated[Conditions, Meta(description="For whom; {} is for everybody.")] = {}
     traffic: TrafficBody | None = None
+    decisionModel: Annotated[
+        str | None,
+        Meta(
+            description="The friendlyId of the decision model that decides for it: its outputs "
+            "are there for the content, as `{{ decision.<output> }}`.",
+            examples=["next_best_offer"],
+        ),
+    ] = None
     variants: list[VariantBody] = []
 
 
@@ -146,21 +153,10 @@ class FlowDefinitionViewSet(ServerViewSet):
 
     def list(self, request: Request) -> HttpResponse:
         """List flows by name of their friendlyId; deleted ones only with `deleted=true`."""
-        offset, limit = offset_window(request)
         rows = Flow.objects.filter(client=client_of(request).id).order_by("friendly_id")
         found = apply(FlowFilter, rows, request)
-        total = found.count()
-        page = found.select_related("published").prefetch_related("variants")
-        return json_response(
-            {
-                "href": request.build_absolute_uri(),
-                "offset": offset,
-                "limit": limit,
-                "total": total,
-                "items": [_document(request, flow) for flow in page[offset : offset + limit]],
-                **offset_links(request, offset=offset, limit=limit, total=total),
-            }
-        )
+        page = found.select_related("published", "decision_model").prefetch_related("variants")
+        return json_response(bodies.listed(request, page, lambda flow: _document(request, flow)))
 
     def create(self, request: Request) -> HttpResponse:
         """Make a flow, and let it run at once where `status` says so."""
@@ -214,11 +210,12 @@ def _values(body: FlowDefinitionBody) -> definitions.Values:
         status=body.status,
         archived=body.archived,
         channels=[channel.upper() for channel in body.channels],
-        starts_at=_aware(schedule.startDate),
-        ends_at=_aware(schedule.endDate),
+        starts_at=bodies.aware(schedule.startDate),
+        ends_at=bodies.aware(schedule.endDate),
         page_targeting=body.pageTargeting,
         audience=body.audience,
         allocation=body.traffic.allocation if body.traffic else 100.0,
+        decision_model=body.decisionModel,
         variants=[_variant(variant, shares) for variant in body.variants],
     )
 
@@ -268,6 +265,7 @@ def _document(request: Request, flow: Flow) -> dict[str, Any]:
             "allocation": flow.allocation,
             "splits": [{"ref": variant.ref, "split": variant.weight} for variant in variants],
         },
+        "decisionModel": flow.decision_model.friendly_id if flow.decision_model else None,
         "variants": [
             {
                 "ref": variant.ref,
@@ -297,7 +295,9 @@ def _address(request: Request, flow: Flow) -> str:
 
 
 def _flow(request: Request, ref: str) -> Flow:
-    rows = Flow.objects.filter(client=client_of(request).id).select_related("published")
+    rows = Flow.objects.filter(client=client_of(request).id).select_related(
+        "published", "decision_model"
+    )
     try:
         flow = rows.filter(ref=UUID(ref)).first()
     except ValueError:
@@ -307,22 +307,12 @@ def _flow(request: Request, ref: str) -> Flow:
     return flow
 
 
-def _body(request: Request, kind: Any) -> Any:
-    raw = read_body(request, limit=_MAX_BYTES)
-    try:
-        return msgspec.convert(read_document(raw), kind)
-    except msgspec.ValidationError as error:
-        raise ApiError(400, "flow_invalid", f"The body is not valid: {error}.") from None
+def _body(request: Request, kind: type[B]) -> B:
+    return bodies.read(request, kind, code="flow_invalid")
 
 
 def _refused(error: flows.FlowError) -> ApiError:
     return ApiError(400, error.code, str(error))
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=timezone.get_fixed_timezone(0))
 
 
 _collection = FlowDefinitionViewSet.as_view({"get": "list", "post": "create"})

@@ -1,0 +1,50 @@
+"""What the doors for servers have in common: reading a body, and answering a page of a list."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from django.db.models import Model, QuerySet
+from django.utils import timezone
+from rest_framework.request import Request
+
+from tracking.api.base import ApiError, read_body, read_document
+from tracking.api.pagination import offset_links, offset_window
+
+_MAX_BYTES = 1024 * 1024
+
+B = TypeVar("B")
+M = TypeVar("M", bound=Model)
+
+
+def read(request: Request, kind: type[B], *, code: str) -> B:
+    """Read the body as this type. Raises ApiError, with this code where it does not fit."""
+    raw = read_body(request, limit=_MAX_BYTES)
+    try:
+        return msgspec.convert(read_document(raw), kind)
+    except msgspec.ValidationError as error:
+        raise ApiError(400, code, f"The body is not valid: {error}.") from None
+
+
+def listed(
+    request: Request, rows: QuerySet[M], document: Callable[[M], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the page of a list that the request asks for."""
+    offset, limit = offset_window(request)
+    total = rows.count()
+    return {
+        "href": request.build_absolute_uri(),
+        "offset": offset,
+        "limit": limit,
+        "total": total,
+        "items": [document(row) for row in rows[offset : offset + limit]],
+        **offset_links(request, offset=offset, limit=limit, total=total),
+    }
+
+
+def aware(moment: datetime | None) -> datetime | None:
+    """Take a time without an offset as UTC."""
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=timezone.get_fixed_timezone(0))
