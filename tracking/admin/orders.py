@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -19,6 +19,8 @@ from tracking.admin import payloads
 from tracking.admin.big_tables import CappedPaginator
 from tracking.admin.scoping import ClientFilter, ReadOnlyAdmin
 from tracking.models import Cart, Order, OrderItem, Session
+
+M = TypeVar("M", Order, Cart)
 
 #: Statuses of orders that the admin has words for; any other is shown as it was stated.
 _ORDER_WORDS = {
@@ -84,33 +86,50 @@ def _row(
     )
 
 
+class _OfGuestAdmin(ReadOnlyAdmin[M]):
+    """A list of what belongs to guests, found by its own name or by a ref."""
+
+    list_per_page = 50
+    ordering = ("-pk",)
+    sortable_by = ()
+    paginator = CappedPaginator
+    show_full_result_count = False
+    change_list_template = "tracking/admin/change_list.html"
+
+    class Media:
+        css = {"all": ["tracking/admin.css"]}
+
+    @admin.display(description=_("guest"))
+    def person(self, row: M) -> str:
+        return str(row.guest.root or row.guest)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[M], search_term: str
+    ) -> tuple[QuerySet[M], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        (name,) = self.search_fields
+        wanted = Q(**{str(name): term})
+        if ref := payloads.uuid(term):
+            wanted |= Q(ref=ref) | Q(guest__ref=ref)
+        return queryset.filter(wanted), False
+
+
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin[Order]):
+class OrderAdmin(_OfGuestAdmin[Order]):
     """A list of orders, newest first, and a page with each one's lines."""
 
     list_display = ("number", "person", "status_pill", "price", "ordered_at", "client")
     list_filter = (ClientFilter, "is_paid")
     list_select_related = ("guest__root", "client")
-    list_per_page = 50
-    ordering = ("-pk",)
-    sortable_by = ()
     search_fields = ("reference_id",)
     search_help_text = _("The number of an order, or the ref of an order or a guest")
-    paginator = CappedPaginator
-    show_full_result_count = False
-    change_list_template = "tracking/admin/change_list.html"
     change_form_template = "tracking/admin/order.html"
-
-    class Media:
-        css = {"all": ["tracking/admin.css"]}
 
     @admin.display(description=_("order"))
     def number(self, order: Order) -> str:
         return str(order)
-
-    @admin.display(description=_("guest"))
-    def person(self, order: Order) -> str:
-        return str(order.guest.root or order.guest)
 
     @admin.display(description=_("status"))
     def status_pill(self, order: Order) -> SafeString:
@@ -119,17 +138,6 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
     @admin.display(description=_("total"))
     def price(self, order: Order) -> str:
         return wording.amount(order.total, order.currency)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
-    ) -> tuple[QuerySet[Order], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        wanted = Q(reference_id=term)
-        if ref := payloads.uuid(term):
-            wanted |= Q(ref=ref) | Q(guest__ref=ref)
-        return queryset.filter(wanted), False
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -187,28 +195,15 @@ class _StatusFilter(admin.SimpleListFilter):
 
 
 @admin.register(Cart)
-class CartAdmin(ReadOnlyAdmin[Cart]):
+class CartAdmin(_OfGuestAdmin[Cart]):
     """A list of carts, newest first, and a page with what is in each."""
 
     list_display = ("person", "status_pill", "number_of_lines", "value", "changed_at", "client")
     list_filter = (ClientFilter, _StatusFilter)
     list_select_related = ("guest__root", "session", "client")
-    list_per_page = 50
-    ordering = ("-pk",)
-    sortable_by = ()
     search_fields = ("cart_id",)
     search_help_text = _("The id of a cart, or the ref of a cart or a guest")
-    paginator = CappedPaginator
-    show_full_result_count = False
-    change_list_template = "tracking/admin/change_list.html"
     change_form_template = "tracking/admin/cart.html"
-
-    class Media:
-        css = {"all": ["tracking/admin.css"]}
-
-    @admin.display(description=_("guest"))
-    def person(self, cart: Cart) -> str:
-        return str(cart.guest.root or cart.guest)
 
     @admin.display(description=_("status"))
     def status_pill(self, cart: Cart) -> SafeString:
@@ -221,17 +216,6 @@ class CartAdmin(ReadOnlyAdmin[Cart]):
     @admin.display(description=_("value"))
     def value(self, cart: Cart) -> str:
         return wording.amounts(cart.values)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Cart], search_term: str
-    ) -> tuple[QuerySet[Cart], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        wanted = Q(cart_id=term)
-        if ref := payloads.uuid(term):
-            wanted |= Q(ref=ref) | Q(guest__ref=ref)
-        return queryset.filter(wanted), False
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
