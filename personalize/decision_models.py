@@ -167,6 +167,21 @@ def test(document: Any, *, now: datetime) -> list[decisions.Failure]:
     return decisions.failures(decider, cases, now=now)
 
 
+def broken(model: DecisionModel) -> list[str]:
+    """Return what is wrong with the revision that decides now; it answers its defaults then."""
+    if model.published is None:
+        return []
+    document = model.published.document
+    try:
+        decider = decisions.compile(document)
+    except decisions.DecisionInvalid as error:
+        return [problem.message for problem in error.problems[:_MOST_SAID]]
+    problems = [problem.message for problem in _missing_offers(model.client_id, document)]
+    if isinstance(decider, decisions.CompiledCall) and decider.registered is None:
+        problems.append(f"No decision called “{document['callable']}” is registered any more.")
+    return problems
+
+
 def restore(
     model: DecisionModel, revision: DecisionRevision, *, by: AbstractBaseUser | None = None
 ) -> Review:

@@ -89,9 +89,9 @@ def preview(
     A stored condition that cannot be read closes the gate, as it does for a call.
     """
     snapshot = _snapshot(flow)
-    session, point_of_sale = _visit(guest, client, channel)
+    session, point_of_sale = visit_of(guest, client, channel)
     catalog = snapshots.catalog(client, version=snapshots.current_version(client.id))
-    visitor = _visitor(guest, session, catalog)
+    visitor = visitor_of(guest, session, catalog)
     request = FlowRequest(
         friendly_id=flow.friendly_id,
         browser_id=visitor.browser_id,
@@ -131,7 +131,7 @@ def _snapshot(flow: Flow) -> FlowSnapshot:
     )
 
 
-def _visit(
+def visit_of(
     guest: GuestFacts | None, client: ClientConfig, channel: str
 ) -> tuple[Session | None, PointOfSaleConfig]:
     """Return the visit the guest is on, so that conditions on it can be tried."""
@@ -147,7 +147,7 @@ def _visit(
     return session, points.get(session.point_of_sale_id, default) if session else default
 
 
-def _visitor(guest: GuestFacts | None, session: Session | None, catalog: Catalog) -> Visitor:
+def visitor_of(guest: GuestFacts | None, session: Session | None, catalog: Catalog) -> Visitor:
     if guest is None:
         ref = uuid.uuid4()
         return Visitor(ref, ref, None, None, catalog)

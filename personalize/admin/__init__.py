@@ -1,5 +1,5 @@
 """The admin pages of the deciding side: importing this package registers them."""
 
-from personalize.admin import flows
+from personalize.admin import decisions, flows, offers
 
-__all__ = ["flows"]
+__all__ = ["decisions", "flows", "offers"]

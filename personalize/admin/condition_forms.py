@@ -34,7 +34,7 @@ else:
 _MOST_GROUPS = 20
 _MOST_JSON = 256 * 1024
 _TOGETHER = [("all", _("all of them hold")), ("any", _("any of them holds"))]
-_OF_GROUP = {
+FIELD_GROUPS = {
     "request": _("Page and request"),
     "time": _("Time, where the site is"),
     "guest": _("Guest"),
@@ -51,7 +51,7 @@ _TIMES = [
 ]
 
 
-class _DescribedSelect(forms.Select):
+class DescribedSelect(forms.Select):
     """A select whose options tell the script what they go with."""
 
     def __init__(self, described: Mapping[str, Mapping[str, str]], **kwargs: Any) -> None:
@@ -66,7 +66,7 @@ class _DescribedSelect(forms.Select):
 
 def _field_choices() -> list[tuple[Any, Any]]:
     choices: list[tuple[Any, Any]] = [("", _("— choose —"))]
-    for group, label in _OF_GROUP.items():
+    for group, label in FIELD_GROUPS.items():
         fields = [field for field in default_registry.fields() if field.needs == group]
         choices.append((label, [(field.name, field.label) for field in fields]))
     choices.append((_("Behaviour"), [(name, _window(*known)) for name, known in WINDOWS.items()]))
@@ -86,7 +86,7 @@ def _window(kind: str, within: Any) -> Any:
     return format_lazy(words, days)
 
 
-def _described_fields() -> dict[str, dict[str, str]]:
+def described_fields() -> dict[str, dict[str, str]]:
     described = {
         field.name: {"data-type": field.type, "data-detail": "1" if field.is_prefix else ""}
         for field in default_registry.fields()
@@ -103,7 +103,7 @@ def _operator_choices() -> list[tuple[Any, Any]]:
     return [("", _("— choose —")), (_("Compare"), list(labels.items())), times]
 
 
-def _described_operators() -> dict[str, dict[str, str]]:
+def described_operators() -> dict[str, dict[str, str]]:
     described: dict[str, dict[str, str]] = {}
     for operator in OPERATORS:
         known = described.setdefault(operator.name, {"data-types": "", "data-operand": ""})
@@ -122,7 +122,7 @@ class RowForm(forms.Form):
         label=_("Field"),
         required=False,
         choices=_field_choices,
-        widget=_DescribedSelect(_described_fields(), attrs={"class": "pz-field"}),
+        widget=DescribedSelect(described_fields(), attrs={"class": "pz-field"}),
     )
     detail = forms.CharField(
         label=_("Which one (a path, or an event)"),
@@ -136,7 +136,7 @@ class RowForm(forms.Form):
         label=_("Comparison"),
         required=False,
         choices=_operator_choices,
-        widget=_DescribedSelect(_described_operators(), attrs={"class": "pz-operator"}),
+        widget=DescribedSelect(described_operators(), attrs={"class": "pz-operator"}),
     )
     value = forms.CharField(
         label=_("Value"),

@@ -96,6 +96,7 @@ class FlowForm(_FlowModelForm):
             "page_targeting",
             "audience",
             "allocation",
+            "decision_model",
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -108,6 +109,7 @@ class FlowForm(_FlowModelForm):
                 widget: Any = self.fields[name].widget
                 widget.stored = getattr(self.instance, name)
                 widget.is_saved = self.instance.pk is not None
+        self._offer_decision_models()
         kind: Any = self.fields.get("type")
         if kind is not None:
             kind.choices = [
@@ -115,6 +117,19 @@ class FlowForm(_FlowModelForm):
                 for choice in Flow.Type.choices
                 if choice[0] != Flow.Type.TRIGGERED or self.instance.type == choice[0]
             ]
+
+    def _offer_decision_models(self) -> None:
+        """Offer the models of the flow's client; of a new flow, those of all that may be chosen."""
+        choice: Any = self.fields.get("decision_model")
+        if choice is None:
+            return
+        rows = choice.queryset.filter(deleted_at__isnull=True).order_by("name", "pk")
+        if self.instance.client_id is not None:
+            rows = rows.filter(client=self.instance.client_id)
+        choice.queryset = rows
+        choice.empty_label = _("— none —")
+        # What is in use is not deleted from the page of one of its users.
+        choice.widget.can_delete_related = False
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
@@ -124,6 +139,9 @@ class FlowForm(_FlowModelForm):
         wanted, client = values.get("friendly_id"), self._client(values)
         if wanted and client is not None:
             self._check_friendly_id(wanted, client)
+        model = values.get("decision_model")
+        if model is not None and client is not None and model.client_id != client.pk:
+            self.add_error("decision_model", _("This decision model belongs to another client."))
         return values
 
     def _client(self, values: dict[str, Any]) -> Model | None:

@@ -43,6 +43,7 @@ from personalize.models import (
     FlowRevision,
     Variant,
 )
+from personalize.types import Reason
 from tracking import clients
 from tracking.admin import payloads
 from tracking.admin.scoping import (
@@ -174,7 +175,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
         rows: QuerySet[Flow] = super().get_queryset(request)
-        return rows.select_related("client", "published", "modified_by")
+        return rows.select_related("client", "published", "modified_by", "decision_model")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Count the executions of the page's flows, all in one query."""
@@ -232,6 +233,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
                     "classes": ("pz-targeting",),
                 },
             ),
+            (_("What decides"), {"fields": ("decision_model",)}),
             (_("When"), {"fields": (_SCHEDULE,)}),
             (_("More"), {"fields": ("type", "tags"), "classes": ("collapse",)}),
         )
@@ -336,13 +338,16 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
             if row["status"] == Execution.Status.ERROR:
                 line["failed"] += row["count"]
         exits = ExitCount.objects.filter(flow=flow.pk, day__gt=(since).date())
-        summed = exits.values("reason").annotate(count=Sum("count")).order_by("-count")
+        counted_exits = exits.values("reason").annotate(count=Sum("count")).order_by("-count")
+        summed = [row for row in counted_exits if row["reason"] != Reason.DECISION_FAILED]
+        faults = sum(row["count"] for row in counted_exits) - sum(row["count"] for row in summed)
         return {
             "runs": sorted(by_variant.values(), key=lambda line: -line["count"]),
             "exits": [
                 {"reason": _REASONS.get(row["reason"], row["reason"]), "count": row["count"]}
                 for row in summed
             ],
+            "decision_faults": faults,
         }
 
     def _revisions(self, flow: Flow) -> list[dict[str, Any]]:
@@ -415,7 +420,12 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
         if form.is_bound and form.is_valid():
             result = self._preview(request, flow, form)
         context = self._context(request, flow, _("Preview of the draft"))
-        context |= {"form": form, "result": result, "variants": _shown_variants(result)}
+        context |= {
+            "form": form,
+            "result": result,
+            "variants": _shown_variants(result),
+            "outputs": payloads.rows(result.decided.decision.outputs) if result else [],
+        }
         return TemplateResponse(request, "personalize/admin/preview.html", context)
 
     def _preview(

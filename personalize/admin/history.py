@@ -36,6 +36,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
         if (before.get(key) or {}) != (after.get(key) or {}):
             found.append(Change(label, sentence(before.get(key)), sentence(after.get(key))))
     _compare(found, _("Share of guests let in"), _share(before), _share(after))
+    _compare(found, _("Decision model"), before.get("decisionModel"), after.get("decisionModel"))
     old = {variant["ref"]: variant for variant in before.get("variants", ())}
     new = {variant["ref"]: variant for variant in after.get("variants", ())}
     for ref in [*old, *(ref for ref in new if ref not in old)]:
@@ -91,16 +92,20 @@ def _variant_changes(
     return found
 
 
-def _diff(
-    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
-) -> list[tuple[str, str]]:
-    """Return (kind, line): kind is "added", "removed" or "same"."""
-    old = str(before.get("content", "")).splitlines() if before else []
-    new = str(after.get("content", "")).splitlines() if after else []
+def diff(before: str, after: str) -> list[tuple[str, str]]:
+    """Compare two texts: (kind, line), kind is "added", "removed" or "same"."""
     kinds = {"+": "added", "-": "removed", " ": "same"}
+    old, new = before.splitlines(), after.splitlines()
     lines = difflib.unified_diff(old[:_MOST_LINES], new[:_MOST_LINES], lineterm="", n=2)
     body = [line for line in list(lines)[2:] if not line.startswith("@@")]
     return [(kinds.get(line[:1], "same"), line[1:]) for line in body]
+
+
+def _diff(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
+    old = str(before.get("content", "")) if before else ""
+    return diff(old, str(after.get("content", "")) if after else "")
 
 
 def _listed(definition: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from playwright.sync_api import Page, expect, sync_playwright
 
-from personalize.models import Flow
+from personalize import offers
+from personalize.models import DecisionModel, Flow, Offer, OfferTemplate
 from tests.conftest import Database
 from tracking.models import Client, EventModel
 
@@ -127,12 +128,90 @@ def test_event_model__typed_in_a_browser__is_saved_with_the_rows_that_are_left(
         rows.last.locator("select").select_option(type)
     rows.nth(0).locator(".tr-remove-row").click()
     page.click("[name=_continue]")
+    page.locator(".messagelist").wait_for()
 
     expect(rows).to_have_count(2)
     assert EventModel.objects.get().fields == [
         {"path": "ext.score", "type": "integer"},
         {"path": "page", "type": "string"},
     ]
+
+
+def test_decision__typed_in_a_browser__is_saved_in_the_order_of_its_rows(
+    marketer: Page, shop: Client
+) -> None:
+    page = marketer
+    page.goto("/admin/personalize/decisionmodel/add/")
+    page.fill("#id_name", "Discount")
+    rows, heads = page.locator(".pz-grid-row:visible"), page.locator(".pz-heads")
+    assert rows.count() == 1
+    heads.locator(".pz-in-field:visible").first.select_option("session.views")
+    heads.locator(".pz-out-name:visible").first.fill("discount")
+    heads.locator(".pz-out-type:visible").first.select_option("NUMBER")
+    compare(rows.nth(0), 0, "at_least", "3")
+    rows.nth(0).locator(".pz-plain-value:visible").fill("10")
+    page.click(".pz-add-in")
+    heads.locator(".pz-in-field:visible").nth(1).select_option("guest.country")
+    page.click(".pz-add-in")
+    heads.locator("th.pz-in .pz-x:visible").nth(2).click()
+    page.click(".pz-add-row")
+    compare(rows.nth(1), 1, "is", "IE")
+    rows.nth(1).locator(".pz-plain-value:visible").fill("20")
+    page.click(".pz-add-row")
+    rows.nth(2).locator(".pz-plain-value:visible").fill("1")
+    page.click(".pz-add-row")
+    rows.nth(3).locator(".pz-tools .pz-x").click()
+    rows.nth(1).locator("button[title='Move up']").click()
+    page.click(".pz-add-test")
+    test = page.locator(".pz-test:visible")
+    test.locator("textarea").nth(0).fill("guest.country = IE")
+    test.locator("textarea").nth(1).fill("discount = 20")
+    page.click("[name=_continue]")
+
+    page.locator(".messagelist").wait_for()
+    assert rows.count() == 3
+    assert DecisionModel.objects.get().draft == {
+        "hitPolicy": "FIRST",
+        "inputs": [{"field": "session.views"}, {"field": "guest.country"}],
+        "outputs": [{"name": "discount", "type": "NUMBER"}],
+        "rows": [
+            {"when": [None, {"operator": "is", "value": "IE"}], "then": {"discount": 20}},
+            {"when": [{"operator": "at_least", "value": 3}, None], "then": {"discount": 10}},
+            {"when": [None, None], "then": {"discount": 1}},
+        ],
+        "tests": [{"name": "", "facts": {"guest.country": "IE"}, "expected": {"discount": 20}}],
+    }
+    page.click(".pz-buttons button.default")
+    assert page.locator(".pz-state .tr-pill").inner_text() == "In production"
+
+
+def test_offer_column__chosen_in_a_browser__offers_names_instead_of_refs(
+    marketer: Page, shop: Client
+) -> None:
+    template = offers.save_template(OfferTemplate(client=shop, name="Banner"))
+    spring = offers.save(Offer(client=shop, template=template, name="Spring", status="LIVE"))
+    page = marketer
+    page.goto("/admin/personalize/decisionmodel/add/")
+    page.fill("#id_name", "Best offer")
+    heads = page.locator(".pz-heads")
+    heads.locator(".pz-out-name").fill("offer")
+    heads.locator(".pz-out-type").select_option("OFFER")
+    assert not page.locator(".pz-grid .pz-plain-value:visible").count()
+    page.locator("td .pz-offer-value:visible").select_option(label="Spring")
+    page.locator(".pz-policy-select").select_option("PRIORITY")
+    page.locator("td.pz-priority input:visible").fill("7")
+    page.click("[name=_continue]")
+    page.locator(".messagelist").wait_for()
+
+    assert DecisionModel.objects.get().draft["rows"] == [
+        {"when": [], "then": {"offer": str(spring.ref)}, "priority": 7}
+    ]
+
+
+def compare(row: Any, column: int, operator: str, value: str) -> None:
+    cell = row.locator("td.pz-in:visible").nth(column)
+    cell.locator(".pz-operator").select_option(operator)
+    cell.locator(".pz-value").fill(value)
 
 
 def fill(row: Any, *, field: str, operator: str, detail: str = "", value: str = "") -> None:
