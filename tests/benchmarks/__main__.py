@@ -13,12 +13,21 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.settings"
 os.environ.setdefault("SECRET_KEY", "benchmarks-only")
 django.setup()
 
-from tests.benchmarks import accept, drain, flows, items, report, visible  # noqa: E402
+from tests.benchmarks import (  # noqa: E402
+    accept,
+    decisions,
+    drain,
+    flows,
+    items,
+    report,
+    visible,
+)
 from tests.benchmarks import cluster as clusters  # noqa: E402
 from tests.benchmarks.run import Run  # noqa: E402
 
 BENCHMARKS = {
     "accept": accept.measure,
+    "decisions": decisions.measure,
     "drain": drain.measure,
     "flows": flows.measure,
     "items": items.measure,
