@@ -16,6 +16,7 @@ from personalize.models import DecisionModel, DecisionRevision, Flow, Offer
 from tracking import db
 
 _MOST_SAID = 10
+_EDITED = ("name", "friendly_id", "description", "draft", "modified_by", "modified_at")
 
 
 class DecisionError(ValueError):
@@ -88,21 +89,27 @@ def save(model: DecisionModel, *, by: AbstractBaseUser | None = None) -> Review:
 
     What runs does not change before it is published.
     """
-    if model.deleted_at is not None:
-        raise DecisionError("decision_deleted", "The decision model was deleted.")
     if not model.name.strip():
         raise DecisionError("name_missing", "A decision model needs a name.")
     model.draft, review = check(model.client_id, model.draft)
     with db.write():
         # Under the lock, so that two who ask for one id at once are told apart.
         catalogs.lock(model.client_id)
+        _check_kept(model)
         if model.friendly_id:
             check_friendly_id(model, model.friendly_id)
         else:
             model.friendly_id = _free_id(model)
         model.modified_by = by  # type: ignore[assignment]
-        model.save()
+        # Not what was published: somebody may have published while this one was typing.
+        model.save(update_fields=_EDITED if model.pk else None)
     return review
+
+
+def _check_kept(model: DecisionModel) -> None:
+    rows = DecisionModel.objects.filter(pk=model.pk, deleted_at__isnull=False)
+    if model.deleted_at is not None or rows.exists():
+        raise DecisionError("decision_deleted", "The decision model was deleted.")
 
 
 def check_friendly_id(model: DecisionModel, wanted: str) -> None:
@@ -136,8 +143,6 @@ def publish(
 
     Raises DecisionError while a test case fails, or an offer that it names is gone.
     """
-    if model.deleted_at is not None:
-        raise DecisionError("decision_deleted", "The decision model was deleted.")
     document, _review = check(model.client_id, model.draft)
     failed = test(document, now=now)
     if failed:
@@ -145,6 +150,7 @@ def publish(
         raise DecisionError("tests_failed", f"It cannot be published while a test fails. {said}")
     with db.write():
         version = catalogs.next_version(model.client_id)
+        _check_kept(model)
         numbers = model.revisions.order_by("-number").values_list("number", flat=True)
         revision = DecisionRevision.objects.create(
             model=model,

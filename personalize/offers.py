@@ -71,14 +71,14 @@ def save(offer: Offer, *, by: AbstractBaseUser | None = None) -> Offer:
     _check(offer)
     with db.write():
         offer.catalog_version = catalogs.next_version(offer.client_id)
+        if Offer.objects.filter(pk=offer.pk, deleted_at__isnull=False).exists():
+            raise OfferError("offer_deleted", "The offer was deleted.")
         offer.modified_by = by  # type: ignore[assignment]
         offer.save()
     return offer
 
 
 def _check(offer: Offer) -> None:
-    if offer.deleted_at is not None:
-        raise OfferError("offer_deleted", "The offer was deleted.")
     if not offer.name.strip():
         raise OfferError("name_missing", "An offer needs a name.")
     if offer.status not in Offer.Status.values:

@@ -368,6 +368,32 @@ def test_friendly_id__of_a_model__is_made_once_and_then_fixed(
         decision_models.save(second)
 
 
+def test_save__by_somebody_who_had_opened_it_before__keeps_what_others_did_since(
+    database: Database, shop: Client, template: OfferTemplate
+) -> None:
+    spring, made = offer(template, "Spring"), model(shop, document(row("IE")))
+    stale_model, stale_offer = DecisionModel.objects.get(), Offer.objects.get()
+    made.draft = document(row("FR"))
+    decision_models.save(made)
+    decision_models.publish(made, now=NOW)
+    offers.delete(spring, now=NOW)
+
+    decision_models.save(stale_model)
+    with pytest.raises(offers.OfferError, match="was deleted"):
+        offers.save(stale_offer)
+
+    current = DecisionModel.objects.get()
+    assert current.published is not None
+    assert (current.published.number, current.draft) == (2, document(row("IE")))
+    decision_models.delete(made, now=NOW)
+    for change in (
+        lambda: decision_models.save(stale_model),
+        lambda: decision_models.publish(stale_model, now=NOW),
+    ):
+        with pytest.raises(decision_models.DecisionError, match="was deleted"):
+            change()
+
+
 # --- what is in use stays ---
 
 
