@@ -66,6 +66,27 @@ def test_explain_flow__for_a_prefix__names_every_gate_and_the_one_that_runs(
     assert not InboxEntry.objects.exists()
 
 
+def test_explain_flow__with_a_decision_model__says_which_rows_hit(
+    on_sqlite: Database, api: Api, ada: Any
+) -> None:
+    outputs = [{"name": "discount", "type": "NUMBER", "default": 0}]
+    named = {"operator": "is", "value": "Ada"}
+    rows = [
+        {"when": [{"operator": "is", "value": "Bob"}]},
+        {"when": [named], "then": {"discount": 7}},
+    ]
+    decision = {"inputs": [{"field": "guest.firstName"}], "outputs": outputs, "rows": rows}
+    made = api.post("/v2/decisionModels", {"name": "Rate", "decision": decision}, basic=True)
+    api.json(api.post(f"/v2/decisionModels/{api.json(made)['ref']}/publish", {}, basic=True))
+    make_flow(api, "Offer", decisionModel="rate")
+
+    status, said = explain("offer", "ada@example.com")
+
+    assert status == 0
+    assert "decision “rate”, revision 1: hit by row 2" in said
+    assert "discount = 7" in said
+
+
 @pytest.mark.parametrize("named_by", ["browser", "ref", "email", "identifier"])
 def test_explain_flow__however_the_guest_is_named__judges_the_visit_they_are_on(
     database: Database, api: Api, ada: Any, named_by: str
