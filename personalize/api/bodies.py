@@ -10,7 +10,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 
 from tracking.api.base import ApiError, read_body, read_document
-from tracking.api.pagination import offset_links, offset_window
+from tracking.api.pagination import offset_page
 
 _MAX_BYTES = 1024 * 1024
 
@@ -31,16 +31,8 @@ def listed(
     request: Request, rows: QuerySet[M], document: Callable[[M], dict[str, Any]]
 ) -> dict[str, Any]:
     """Return the page of a list that the request asks for."""
-    offset, limit = offset_window(request)
-    total = rows.count()
-    return {
-        "href": request.build_absolute_uri(),
-        "offset": offset,
-        "limit": limit,
-        "total": total,
-        "items": [document(row) for row in rows[offset : offset + limit]],
-        **offset_links(request, offset=offset, limit=limit, total=total),
-    }
+    page, total = offset_page(request, rows, document)
+    return {**page, "total": total}
 
 
 def aware(moment: datetime | None) -> datetime | None:

@@ -21,7 +21,7 @@ from tracking.api.base import (
     uuid_or_404,
 )
 from tracking.api.documents import GuestDocument, GuestList, RelationList, Timeline
-from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
+from tracking.api.pagination import OFFSET_PARAMETERS, offset_page, offset_window
 from tracking.api.routes import address, door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
@@ -148,20 +148,10 @@ class GuestViewSet(ServerViewSet):
 
     def list(self, request: Request) -> HttpResponse:
         """List guests by address; each is read by its own."""
-        offset, limit = offset_window(request)
         rows = Guest.objects.survivors().filter(client=client_of(request).id)
         found = filters.apply(filters.GuestFilter, rows, request).order_by("pk")
-        total = found.count()
-        page = found[offset : offset + limit]
-        return json_response(
-            {
-                "href": request.build_absolute_uri(),
-                "offset": offset,
-                "limit": limit,
-                "items": [{"href": _href(request, guest)} for guest in page],
-                **offset_links(request, offset=offset, limit=limit, total=total),
-            }
-        )
+        page, _ = offset_page(request, found, lambda guest: {"href": _href(request, guest)})
+        return json_response(page)
 
     def create(self, request: Request) -> HttpResponse:
         """Make a guest. Search first: an identifier that names somebody already is refused."""

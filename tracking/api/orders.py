@@ -1,6 +1,7 @@
 """`/v2.1/orders`: what guests bought, read and written by servers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
@@ -31,7 +32,7 @@ from tracking.api.documents import (
     whole_units,
 )
 from tracking.api.guests import guest_of
-from tracking.api.pagination import OFFSET_PARAMETERS, offset_links, offset_window
+from tracking.api.pagination import OFFSET_PARAMETERS, offset_page
 from tracking.api.routes import address, door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.commerce import values
@@ -144,19 +145,10 @@ class OrderViewSet(ServerViewSet):
 
     def list(self, request: Request) -> HttpResponse:
         """List orders, newest first."""
-        offset, limit = offset_window(request)
         found = filters.apply(filters.OrderFilter, _rows(client_of(request)), request)
         found = found.order_by("-ordered_at", "-pk")
-        total = found.count()
-        return json_response(
-            {
-                "href": request.build_absolute_uri(),
-                "offset": offset,
-                "limit": limit,
-                "items": [_document(request, order) for order in found[offset : offset + limit]],
-                **offset_links(request, offset=offset, limit=limit, total=total),
-            }
-        )
+        page, _ = offset_page(request, found, lambda order: _document(request, order))
+        return json_response(page)
 
     def create(self, request: Request) -> HttpResponse:
         """Make an order of a guest. A number that is taken is refused."""
@@ -168,12 +160,8 @@ class OrderViewSet(ServerViewSet):
         client = client_of(request)
         guest = guest_of(request, str(body.guestRef))
         fields, items = _read(body, client)
-        try:
+        with _refusals():
             order = ledger.create(client, guest, fields=fields, items=items, now=timezone.now())
-        except ledger.OrderExists as error:
-            raise ApiError(400, "order_exists", f"{error} Change that one.") from None
-        except ledger.TooMuch as error:
-            raise ApiError(400, "price_invalid", str(error)) from None
         return json_response(_document(request, _order(request, str(order.ref))), status=201)
 
     def retrieve(self, request: Request, ref: str) -> HttpResponse:
@@ -188,15 +176,13 @@ class OrderViewSet(ServerViewSet):
         fields, items = _read(body, client_of(request), order=order)
         if body.guestRef is not None:
             fields["guest"] = guest_of(request, str(body.guestRef))
-        try:
+        with _refusals():
             ledger.change(
                 order,
                 fields=fields,
                 items=items if body.orderItems is not None else None,
                 now=timezone.now(),
             )
-        except ledger.TooMuch as error:
-            raise ApiError(400, "price_invalid", str(error)) from None
         return json_response(_document(request, _order(request, ref)))
 
     def list_items(self, request: Request, ref: str) -> HttpResponse:
@@ -208,10 +194,8 @@ class OrderViewSet(ServerViewSet):
         """Add a line to an order."""
         order, body = _order(request, ref), _body(request, OrderItemBody)
         item = _item(body, client_of(request), currency=order.currency, path="")
-        try:
+        with _refusals():
             ledger.add_item(order, item, now=timezone.now())
-        except ledger.TooMuch as error:
-            raise ApiError(400, "price_invalid", str(error)) from None
         return json_response(_item_document(request, item), status=201)
 
 
@@ -240,11 +224,20 @@ class OrderItemViewSet(ServerViewSet):
         fields = _item_fields(
             body, client_of(request), currency=item.currency or item.order.currency, path=""
         )
-        try:
+        with _refusals():
             ledger.change_item(item, fields=fields, now=timezone.now())
-        except ledger.TooMuch as error:
-            raise ApiError(400, "price_invalid", str(error)) from None
         return json_response(_item_document(request, item))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Tell the caller what the ledger does not take."""
+    try:
+        yield
+    except ledger.OrderExists as error:
+        raise ApiError(400, "order_exists", f"{error} Change that one.") from None
+    except ledger.TooMuch as error:
+        raise ApiError(400, "price_invalid", str(error)) from None
 
 
 # --- reading bodies --------------------------------------------------------------------

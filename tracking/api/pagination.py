@@ -1,16 +1,18 @@
 """How lists are cut: by cursor where rows keep coming, by offset in the guest list's own form."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
 from tracking.api.base import ApiError
 from tracking.api.schema import Parameter
+
+M = TypeVar("M", bound=Model)
 
 MAX_PAGE = 100
 
@@ -52,6 +54,22 @@ class NewestFirst(CursorPagination):
 def offset_window(request: Request) -> tuple[int, int]:
     """Read offset and limit (10 unless given, 100 at most). Raises ApiError."""
     return _number(request, "offset", 0), min(_number(request, "limit", 10) or 10, MAX_PAGE)
+
+
+def offset_page(
+    request: Request, rows: QuerySet[M], document: Callable[[M], Any]
+) -> tuple[dict[str, Any], int]:
+    """Return the page of a list that the request asks for, and how many rows there are in all."""
+    offset, limit = offset_window(request)
+    total = rows.count()
+    page = {
+        "href": request.build_absolute_uri(),
+        "offset": offset,
+        "limit": limit,
+        "items": [document(row) for row in rows[offset : offset + limit]],
+        **offset_links(request, offset=offset, limit=limit, total=total),
+    }
+    return page, total
 
 
 def offset_links(request: Request, *, offset: int, limit: int, total: int) -> dict[str, Any]:
