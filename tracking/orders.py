@@ -23,11 +23,14 @@ from tracking.types import ItemKey
 
 Taken = Mapping[UUID, tuple[Line, ...]]
 
-#: Fields of an order that what was told of it fills.
-_FIELDS = (
-    "status", "is_paid", "ordered_at", "currency", "is_currency_assumed", "total", "revenue",
-    "shipping", "tax", "discount", "refunded", "coupon", "affiliation", "payment_type",
+#: Fields of an order that what was told of it fills: as it was told, and all of them.
+_OF_FACTS = (
+    "revenue", "shipping", "tax", "discount", "coupon", "affiliation", "payment_type",
     "card_type", "contact", "attributes",
+)  # fmt: skip
+_FIELDS = (
+    "status", "is_paid", "ordered_at", "currency", "is_currency_assumed", "total", "refunded",
+    *_OF_FACTS,
 )  # fmt: skip
 _WRITTEN = (
     *_FIELDS, "reference_id", "guest", "session", "channel", "point_of_sale", "modified_at",
@@ -222,7 +225,7 @@ def _fill(
         "is_currency_assumed": _is_assumed(order),
         "total": order.total,
         "refunded": order.refunded,
-        **{name: getattr(facts, name) for name in _FIELDS if name in _OF_FACTS},
+        **{name: getattr(facts, name) for name in _OF_FACTS},
     }
     for name, value in values.items():
         if name not in row.stated:
@@ -231,14 +234,6 @@ def _fill(
         row.guest_id, row.session_id = first.guest_id, first.session_id
     if place is not None and "place" not in row.stated:
         row.channel, row.point_of_sale_id = place
-
-
-_OF_FACTS = frozenset(
-    {
-        "revenue", "shipping", "tax", "discount", "coupon", "affiliation", "payment_type",
-        "card_type", "contact", "attributes",
-    }
-)  # fmt: skip
 
 
 def _is_assumed(order: folding.Order) -> bool:
