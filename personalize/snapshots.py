@@ -23,6 +23,22 @@ from tracking.types import ClientConfig
 
 
 @dataclass(frozen=True)
+class StoredCondition:
+    """A stored condition, compiled; one that cannot be read any more holds for nobody."""
+
+    condition: conditions.Compiled
+    problem: str = ""
+
+
+def _stored(tree: object) -> StoredCondition:
+    """Compile a condition that was fine when it was stored."""
+    try:
+        return StoredCondition(conditions.compile(tree))
+    except conditions.ConditionError as error:
+        return StoredCondition(conditions.NOBODY, str(error))
+
+
+@dataclass(frozen=True)
 class VariantSnapshot:
     """One variant of a published revision."""
 
@@ -53,20 +69,23 @@ class Definition:
         They were fine when they were published: since then a field of the
         host's own is gone, or the library that an operator needs.
         """
-        trees = (self.values.get("pageTargeting"), self.values.get("audience"))
-        found = [problem for tree in trees for problem in conditions.validate(tree)]
-        return " ".join(problem.message for problem in found)
+        return " ".join(filter(None, (self._pages.problem, self._guests.problem)))
 
     @cached_property
     def page_targeting(self) -> conditions.Compiled:
-        return self._compiled("pageTargeting")
+        return conditions.NOBODY if self.problem else self._pages.condition
 
     @cached_property
     def audience(self) -> conditions.Compiled:
-        return self._compiled("audience")
+        return conditions.NOBODY if self.problem else self._guests.condition
 
-    def _compiled(self, name: str) -> conditions.Compiled:
-        return conditions.NOBODY if self.problem else conditions.compile(self.values.get(name))
+    @cached_property
+    def _pages(self) -> StoredCondition:
+        return _stored(self.values.get("pageTargeting"))
+
+    @cached_property
+    def _guests(self) -> StoredCondition:
+        return _stored(self.values.get("audience"))
 
     @cached_property
     def channels(self) -> frozenset[str]:
@@ -151,13 +170,17 @@ class OfferSnapshot:
     attributes: Mapping[str, Any]
 
     @cached_property
-    def audience(self) -> conditions.Compiled:
-        return conditions.compile(self.audience_tree)
+    def _targeting(self) -> StoredCondition:
+        return _stored(self.audience_tree)
 
-    @cached_property
+    @property
+    def audience(self) -> conditions.Compiled:
+        return self._targeting.condition
+
+    @property
     def is_readable(self) -> bool:
         """Say whether its audience can be read: a field that a host registered may be gone."""
-        return not conditions.validate(self.audience_tree)
+        return not self._targeting.problem
 
     @property
     def content(self) -> dict[str, Any]:
