@@ -67,9 +67,8 @@ class EventAdmin(ReadOnlyAdmin[Event]):
         term = search_term.strip()
         if not term:
             return queryset, False
-        try:
-            ref = UUID(term)
-        except ValueError:
+        ref = payloads.uuid(term)
+        if ref is None:
             return queryset.filter(message_id=term), False
         by_ref = queryset.filter(ref=ref) | queryset.filter(session__ref=ref)
         by_ref |= queryset.filter(guest__ref=ref) | queryset.filter(message_id=term)

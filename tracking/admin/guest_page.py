@@ -114,10 +114,7 @@ def _cart(guest: Guest) -> CartPanel | None:
 
 def _orders(guest: Guest) -> list[tuple[Order, SafeString, str]]:
     rows = Order.objects.of_guest(guest.root_id or guest.pk).order_by("-ordered_at", "-pk")
-    return [
-        (order, orders.order_pill(order), wording.amount(order.total, order.currency))
-        for order in rows[:_MOST_ORDERS]
-    ]
+    return orders.orders_in_brief(rows[:_MOST_ORDERS])
 
 
 def _relations(guest: Guest) -> list[tuple[str, str]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -95,9 +94,9 @@ class GuestAdmin(ReadOnlyAdmin[Guest]):
             return queryset, False
         named = Identifier.objects.filter(value__in=[term, term.lower()])
         wanted = Q(pk__in=named.values("guest"))
-        try:
-            wanted |= Q(ref=UUID(term))
-        except ValueError:
+        if ref := payloads.uuid(term):
+            wanted |= Q(ref=ref)
+        else:
             wanted |= Q(lower_email=term.lower())
             wanted |= _has_words(term)
         return queryset.alias(lower_email=Lower("email")).filter(wanted), False
@@ -207,7 +206,9 @@ class GuestAdmin(ReadOnlyAdmin[Guest]):
     ) -> HttpResponse:
         guest = context["original"]
         context |= guest_page.context_of(
-            guest, before=_ref(request.GET.get("before")), site_name=self.admin_site.name
+            guest,
+            before=payloads.uuid(request.GET.get("before", "")),
+            site_name=self.admin_site.name,
         )
         context |= {
             "can_undo": self.has_undo_permission(request),
@@ -222,10 +223,3 @@ def _has_words(term: str) -> Q:
     for word in term.split()[:5]:
         wanted &= Q(first_name__icontains=word) | Q(last_name__icontains=word)
     return wanted
-
-
-def _ref(text: str | None) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -45,6 +45,13 @@ class Row:
 
 def order_pill(order: Order) -> SafeString:
     return payloads.pill(order.status, _ORDER_WORDS.get(order.status, order.status))
+
+
+def orders_in_brief(orders: Iterable[Order]) -> list[tuple[Order, SafeString, str]]:
+    """Return each order with its status and its total, as other pages list them."""
+    return [
+        (order, order_pill(order), wording.amount(order.total, order.currency)) for order in orders
+    ]
 
 
 def cart_pill(cart: Cart) -> SafeString:

@@ -36,7 +36,7 @@ def raw_text(body: bytes) -> str:
 
 
 def uuid(text: str) -> UUID | None:
-    """Read what somebody searches for as a ref; None for what is none."""
+    """Read a text of a query as a ref; None for what is none."""
     try:
         return UUID(text)
     except ValueError:

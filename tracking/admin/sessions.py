@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -66,9 +65,8 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
         term = search_term.strip()
         if not term:
             return queryset, False
-        try:
-            ref = UUID(term)
-        except ValueError:
+        ref = payloads.uuid(term)
+        if ref is None:
             return queryset.none(), False
         by_ref = queryset.filter(ref=ref) | queryset.filter(guest__ref=ref)
         return by_ref | queryset.filter(browser__value=str(ref)), False
@@ -87,10 +85,9 @@ class SessionAdmin(ReadOnlyAdmin[Session]):
                 (cart, orders.cart_pill(cart), wording.amounts(cart.values))
                 for cart in session.carts.select_related("session").order_by("pk")
             ],
-            "orders": [
-                (order, orders.order_pill(order), wording.amount(order.total, order.currency))
-                for order in session.orders.order_by("ordered_at", "pk")[:_MOST_ORDERS]
-            ],
+            "orders": orders.orders_in_brief(
+                session.orders.order_by("ordered_at", "pk")[:_MOST_ORDERS]
+            ),
             "most": _MOST_EVENTS,
         }
         return super().render_change_form(request, context, *args, **kwargs)

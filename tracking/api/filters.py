@@ -17,15 +17,23 @@ from tracking.wire.common import browser_id, key
 M = TypeVar("M", bound=Model)
 
 
-class EventFilter(django_filters.FilterSet):
+class _OfGuests(django_filters.FilterSet):
+    """By whom the rows are of, through merges."""
+
+    guestRef = django_filters.UUIDFilter(
+        method="by_guest", help_text="Of the guest, or of anybody merged into it."
+    )
+
+    def by_guest(self, rows: QuerySet[M], name: str, value: Any) -> QuerySet[M]:
+        return rows.filter(guest__in=members(value))
+
+
+class EventFilter(_OfGuests):
     """By type, channel, pointOfSale, refs, messageId, and by time: since, until."""
 
     type = django_filters.CharFilter(help_text="A type, as it was sent: VIEW, TRACKING.")
     channel = django_filters.CharFilter(method="by_channel", help_text="A channel code.")
     pointOfSale = django_filters.CharFilter(field_name="point_of_sale__name", help_text="By name.")
-    guestRef = django_filters.UUIDFilter(
-        method="by_guest", help_text="Of the guest, or of anybody merged into it."
-    )
     browserRef = django_filters.CharFilter(
         method="by_browser", help_text="A browser id, or an anonymousId."
     )
@@ -50,14 +58,11 @@ class EventFilter(django_filters.FilterSet):
     def by_channel(self, rows: QuerySet[Event], name: str, value: str) -> QuerySet[Event]:
         return rows.filter(channel=value.upper())
 
-    def by_guest(self, rows: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
-        return rows.filter(guest__in=members(value))
-
     def by_browser(self, rows: QuerySet[Event], name: str, value: Any) -> QuerySet[Event]:
         return rows.filter(browser__provider__in=DEVICES, browser__value=browser_id(value))
 
 
-class SessionFilter(django_filters.FilterSet):
+class SessionFilter(_OfGuests):
     """status, channel, pointOfSale, guestRef, browserRef, since, until (by start)."""
 
     status = django_filters.ChoiceFilter(
@@ -65,9 +70,6 @@ class SessionFilter(django_filters.FilterSet):
     )
     channel = django_filters.CharFilter(method="by_channel", help_text="A channel code.")
     pointOfSale = django_filters.CharFilter(field_name="point_of_sale__name", help_text="By name.")
-    guestRef = django_filters.UUIDFilter(
-        method="by_guest", help_text="Of the guest, or of anybody merged into it."
-    )
     browserRef = django_filters.CharFilter(
         method="by_browser", help_text="A browser id, or an anonymousId."
     )
@@ -85,19 +87,13 @@ class SessionFilter(django_filters.FilterSet):
     def by_channel(self, rows: QuerySet[Session], name: str, value: str) -> QuerySet[Session]:
         return rows.filter(channel=value.upper())
 
-    def by_guest(self, rows: QuerySet[Session], name: str, value: Any) -> QuerySet[Session]:
-        return rows.filter(guest__in=members(value))
-
     def by_browser(self, rows: QuerySet[Session], name: str, value: Any) -> QuerySet[Session]:
         return rows.filter(browser__provider__in=DEVICES, browser__value=browser_id(value))
 
 
-class OrderFilter(django_filters.FilterSet):
+class OrderFilter(_OfGuests):
     """guestRef, referenceId, sessionRef, status, productId, and by time: since, until."""
 
-    guestRef = django_filters.UUIDFilter(
-        method="by_guest", help_text="Of the guest, or of anybody merged into it."
-    )
     referenceId = django_filters.CharFilter(
         field_name="reference_id", help_text="The shop's number."
     )
@@ -120,9 +116,6 @@ class OrderFilter(django_filters.FilterSet):
     class Meta:
         model = Order
         fields: list[str] = []
-
-    def by_guest(self, rows: QuerySet[Order], name: str, value: Any) -> QuerySet[Order]:
-        return rows.filter(guest__in=members(value))
 
     def by_product(self, rows: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
         return rows.filter(pk__in=OrderItem.objects.filter(item_id=value).values("order"))
