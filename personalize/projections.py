@@ -5,12 +5,13 @@ Idempotent: an execution's key is its event's, so hearing of an event twice
 changes nothing, and a rebuild from the events gives the same rows.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
 from personalize.models import Execution, Flow
 from tracking import db, events
+from tracking.followers import Owed
 from tracking.models import Event
 from tracking.types import TRACKING_TYPE, Told
 
@@ -22,20 +23,19 @@ def concerns(told: Told) -> bool:
     return told.type == TRACKING_TYPE
 
 
-def follow_up(event_refs: Sequence[UUID]) -> None:
+def follow_up(owed: Owed) -> None:
     """Write the executions among these events."""
-    _project(Event.objects.filter(ref__in=event_refs, type=TRACKING_TYPE))
+    _project(Event.objects.filter(ref__in=owed.event_refs, type=TRACKING_TYPE))
 
 
 def rebuild(*, progress: Callable[[int], None] | None = None) -> int:
     """Write the executions of all TRACKING events that are still there. Returns how many."""
     done = 0
     for batch in events.in_batches(Event.objects.filter(type=TRACKING_TYPE)):
-        refs = [event.ref for event in batch]
-        follow_up(refs)
-        done += len(refs)
+        _project(batch)
+        done += len(batch)
         if progress:
-            progress(len(refs))
+            progress(len(batch))
     return done
 
 

@@ -6,11 +6,11 @@ events. Everything here may be done twice and in any order; of two statements
 about one thing the newer counts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
-from uuid import UUID
 
 from tracking import conf, privacy, suppression
+from tracking.followers import Owed
 from tracking.models import Device, Event, Group, Guest, Membership
 from tracking.types import USER_ID, IdentifierKey, Told, stamped
 from tracking.wire.common import id_text
@@ -19,9 +19,11 @@ FOLLOWER: Final = "tracking.effects"
 _DEFAULT_KIND = "1"
 
 
-def follow_up(event_refs: Sequence[UUID]) -> None:
+def follow_up(owed: Owed) -> None:
     """Do what these events ask for."""
-    events = Event.objects.filter(ref__in=event_refs, type__in=_EFFECTS, original__isnull=False)
+    events = Event.objects.filter(
+        ref__in=owed.event_refs, type__in=_EFFECTS, original__isnull=False
+    )
     gone: set[int] = set()
     for event in events.select_related("guest").order_by("occurred_at", "message_id"):
         if event.guest_id in gone:

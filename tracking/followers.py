@@ -4,20 +4,41 @@ Who hears of recorded events: a registry, and the debts the walk writes for it.
 `register` is called by other apps when they are ready. The walk notes one
 debt per batch and follower in its own transaction; `run_due` pays them, each
 in the transaction that writes the follower's projection. So a follower that
-fails is tried again, and neither undoes nor loses an event.
+fails is tried again, and neither undoes nor loses an event. `note_guests` is
+the same for what changes of guests without an event: by a server, by staff,
+by what another follower made of the events.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 from tracking import db
 from tracking.models import FollowUp
 from tracking.types import Recorded, Told
 
-Follower = Callable[[Sequence[UUID]], None]
+
+class Changed(StrEnum):
+    """What of a guest is other than before."""
+
+    PROFILE = "profile"
+    PURCHASES = "purchases"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """What a follower is told: recorded events, or guests of whom something has changed."""
+
+    event_refs: Sequence[UUID] = ()
+    guest_ids: Sequence[int] = ()
+    changed: Changed | None = None
+    now: datetime
+
+
+Follower = Callable[[Owed], None]
 
 logger = logging.getLogger("tracking")
 
@@ -26,6 +47,7 @@ logger = logging.getLogger("tracking")
 class _Registered:
     call: Follower
     concerns: Callable[[Told], bool]
+    of_guests: bool
 
 
 _followers: dict[str, _Registered] = {}
@@ -34,30 +56,72 @@ _FIRST_PAUSE = timedelta(seconds=10)
 _LONGEST_PAUSE = timedelta(seconds=300)
 
 
-def register(name: str, follower: Follower, *, concerns: Callable[[Told], bool]) -> None:
+def register(
+    name: str,
+    follower: Follower,
+    *,
+    concerns: Callable[[Told], bool],
+    of_guests: bool = False,
+) -> None:
     """
     Have `follower` called with the refs of the recorded events that concern it, batch by batch.
 
-    `concerns` is asked of every event, within the walk: it must be quick. The
-    follower must be idempotent: it is called again after it raised. It runs
+    `concerns` is asked of every event, within the walk: it must be quick.
+    With `of_guests` it is told of changes that no event of theirs shows, too.
+    The follower must be idempotent: it is called again after it raised. It runs
     inside the transaction that settles the debt, so what it writes there counts once.
     """
-    _followers[name] = _Registered(follower, concerns)
+    _followers[name] = _Registered(follower, concerns, of_guests)
 
 
 def note(recorded: Recorded, *, now: datetime) -> None:
     """Write what each follower is owed, in the walk's own transaction."""
-    rows = [
-        {
-            "follower": name,
-            "event_refs": refs,
-            "attempts": 0,
-            "not_before": now,
-            "last_error": "",
-        }
-        for name, registered in _followers.items()
-        if (refs := [str(told.ref) for told in recorded.events if registered.concerns(told)])
-    ]
+    _owe(
+        [
+            _row(name, event_refs=refs, now=now)
+            for name, registered in _followers.items()
+            if (refs := [str(told.ref) for told in recorded.events if registered.concerns(told)])
+        ]
+    )
+
+
+def note_guests(guest_ids: Collection[int], changed: Changed, *, now: datetime) -> None:
+    """
+    Write what followers are owed of guests who changed by no event of their own.
+
+    Called in the transaction that changes them.
+    """
+    if not guest_ids:
+        return
+    _owe(
+        [
+            _row(name, guest_ids=sorted(set(guest_ids)), changed=changed.value, now=now)
+            for name, registered in _followers.items()
+            if registered.of_guests
+        ]
+    )
+
+
+def _row(
+    name: str,
+    *,
+    event_refs: Sequence[str] = (),
+    guest_ids: Sequence[int] = (),
+    changed: str = "",
+    now: datetime,
+) -> db.Row:
+    return {
+        "follower": name,
+        "event_refs": event_refs,
+        "guest_ids": guest_ids,
+        "changed": changed,
+        "attempts": 0,
+        "not_before": now,
+        "last_error": "",
+    }
+
+
+def _owe(rows: Sequence[db.Row]) -> None:
     if rows:
         db.insert_rows(FollowUp, rows)
 
@@ -80,21 +144,27 @@ def run_due(*, now: datetime, limit: int = 1000) -> int:
 
 def _pay(pk: int, *, now: datetime) -> int:
     try:
-        return db.retried(lambda: _pay_in_one_transaction(pk))
+        return db.retried(lambda: _pay_in_one_transaction(pk, now=now))
     except Exception as error:
         logger.exception("follower.failed", extra={"follow_up": pk})
         _postpone(pk, error, now=now)
         return 0
 
 
-def _pay_in_one_transaction(pk: int) -> int:
-    owed = FollowUp.objects.filter(pk=pk)
+def _pay_in_one_transaction(pk: int, *, now: datetime) -> int:
+    rows = FollowUp.objects.filter(pk=pk)
     if db.is_postgres():
-        owed = owed.select_for_update(skip_locked=True)
-    row = owed.first()
+        rows = rows.select_for_update(skip_locked=True)
+    row = rows.first()
     if row is None:
         return 0
-    _followers[row.follower].call([UUID(ref) for ref in row.event_refs])
+    owed = Owed(
+        event_refs=[UUID(ref) for ref in row.event_refs],
+        guest_ids=row.guest_ids,
+        changed=Changed(row.changed) if row.changed else None,
+        now=now,
+    )
+    _followers[row.follower].call(owed)
     row.delete()
     return 1
 

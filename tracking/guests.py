@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tracking import db, issued
+from tracking import db, followers, issued
 from tracking.models import Guest, Identifier
 from tracking.types import BROWSER, DEVICES, EMAIL, TRAITS, ClientConfig, IdentifierKey
 
@@ -83,6 +83,24 @@ def by_email(client: ClientConfig, email: str, *, riders: str = "") -> GuestFact
 def by_id(guest_id: int, *, riders: str = "") -> GuestFacts | None:
     sql = f"SELECT {_select('NULL', riders)} FROM tracking_guest g WHERE g.id = %s"
     return _fetch(sql, [guest_id])
+
+
+def by_ids(guest_ids: Collection[int], *, riders: str = "") -> list[GuestFacts]:
+    """Return these guests as they stand, those that speak for themselves, by id."""
+    among, values = db.in_list("g.id", sorted(guest_ids))
+    sql = (
+        f"SELECT {_select('NULL', riders)} FROM tracking_guest g "
+        f"WHERE {among} AND g.root_id IS NULL ORDER BY g.id"
+    )
+    with db.cursor() as cursor:
+        cursor.execute(sql, values)
+        return [_facts(row) for row in cursor.fetchall()]
+
+
+def members_of(guest_ids: Collection[int]) -> dict[int, int]:
+    """Return everybody who speaks through these guests, themselves included: id -> survivor."""
+    rows = Guest.objects.filter(root__in=guest_ids).values_list("pk", "root")
+    return {pk: pk for pk in guest_ids} | {pk: root for pk, root in rows if root is not None}
 
 
 def by_ref(client: ClientConfig, ref: UUID, *, riders: str = "") -> GuestFacts | None:
@@ -177,4 +195,5 @@ def create_browser(client: ClientConfig, *, now: datetime) -> NewBrowser:
             birth_guest=guest,
             created_at=now,
         )
+        followers.note_guests([guest.pk], followers.Changed.PROFILE, now=now)
     return NewBrowser(browser_id, guest_ref)

@@ -20,6 +20,7 @@ from tracking import (
     conf,
     corrections,
     db,
+    followers,
     identity_policy,
     keyed,
     merging,
@@ -417,6 +418,7 @@ def _born(
         ]
     )
     ids = _guest_ids(refs.values())
+    followers.note_guests(ids.values(), followers.Changed.PROFILE, now=now)
     db.insert_rows(
         Identifier,
         [
@@ -453,14 +455,17 @@ def _guest_ids(refs: Iterable[UUID]) -> dict[UUID, int]:
 def _strangers(messages: Sequence[Message], *, now: datetime) -> dict[UUID, int]:
     """Find the guest that each run named, making those that the run met for the first time."""
     named = [message for message in messages if message.guest_ref and not message.speaker]
+    strangers = [message for message in named if message.is_stranger]
     _make_guests(
         [
             merging.new_guest(message.guest_ref, message.client_id, message.occurred_at, now=now)
-            for message in named
-            if message.guest_ref and message.is_stranger
+            for message in strangers
+            if message.guest_ref
         ]
     )
     ids = _guest_ids(message.guest_ref for message in named if message.guest_ref)
+    new = [ids[message.guest_ref] for message in strangers if message.guest_ref in ids]
+    followers.note_guests(new, followers.Changed.PROFILE, now=now)
     return {
         message.ref: ids[message.guest_ref]
         for message in named

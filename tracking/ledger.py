@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from tracking import db, money
+from tracking import db, followers, money
 from tracking.models import Guest, Order, OrderItem
 from tracking.types import ClientConfig
 
@@ -56,6 +56,7 @@ def create(
         with db.write():
             order.save()
             _add(order, items)
+            _tell(order, now=now)
     except IntegrityError:
         raise OrderExists(f"There is an order {order.reference_id} already.") from None
     return order
@@ -77,6 +78,7 @@ def change(
         if items is not None:
             order.items.all().delete()
             _add(order, items)
+        _tell(order, now=now)
         return order
 
 
@@ -87,6 +89,7 @@ def add_item(order: Order, item: OrderItem, *, now: datetime) -> OrderItem:
         order.modified_at = now
         order.save(update_fields=["modified_at"])
         _add(order, [item])
+        _tell(order, now=now)
     return item
 
 
@@ -101,7 +104,13 @@ def change_item(item: OrderItem, *, fields: Mapping[str, Any], now: datetime) ->
         order.modified_at = now
         order.save(update_fields=["modified_at"])
         _total(order)
+        _tell(order, now=now)
     return item
+
+
+def _tell(order: Order, *, now: datetime) -> None:
+    person = order.guest.root_id or order.guest_id
+    followers.note_guests([person], followers.Changed.PURCHASES, now=now)
 
 
 def _add(order: Order, items: Sequence[OrderItem]) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from tracking import conf, db, identity_policy
+from tracking import conf, db, followers, identity_policy
 from tracking.identity_policy import Merge, Newcomer, Resolution
 from tracking.models import Guest, Identifier, IdentityLink, MergeRecord, Session
 from tracking.types import (
@@ -177,6 +177,7 @@ def apply_traits(items: Sequence[Identified], *, now: datetime) -> None:
             }
     MergeRecord.objects.bulk_update(records.values(), ["survivor_before"])
     save_profiles(guests.values(), now=now)
+    followers.note_guests(guests, followers.Changed.PROFILE, now=now)
 
 
 def take_back(guest: Guest, names: Iterable[str], *, at: datetime, by: str) -> set[str]:
@@ -249,6 +250,8 @@ def undo(record: MergeRecord, *, now: datetime) -> None:
         for browser in browsers.filter(birth_guest=record.retired_id):
             browser.guest_id = record.retired_id
             browser.save(update_fields=["guest"])
+        both = (record.survivor_id, record.retired_id)
+        followers.note_guests(both, followers.Changed.PROFILE, now=now)
 
 
 # --- storing the difference ------------------------------------------------------------
@@ -420,6 +423,7 @@ def _store_merges(client: ClientConfig, settled: Settled, *, now: datetime) -> N
     Guest.objects.bulk_update(
         sorted(guests.values(), key=lambda guest: guest.pk), ["root", "type"], batch_size=100
     )
+    followers.note_guests(guests, followers.Changed.PROFILE, now=now)
 
 
 def _begin_merge(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from tracking import db, merging
+from tracking import db, followers, merging
 from tracking.models import Guest, Identifier
 from tracking.types import ClientConfig, StatedIdentifier, stamped
 
@@ -81,6 +81,7 @@ def _write(
     guest.save()
     for item in identifiers:
         _own(guest, item, now=now)
+    followers.note_guests([guest.pk], followers.Changed.PROFILE, now=now)
 
 
 def _own(guest: Guest, item: StatedIdentifier, *, now: datetime) -> None:

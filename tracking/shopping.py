@@ -8,14 +8,26 @@ again, or in another order, leaves the same carts and orders.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Final
 from uuid import UUID
 
-from tracking import carts, catalogue, clients, commerce, db, events, interactions, orders
+from tracking import (
+    carts,
+    catalogue,
+    clients,
+    commerce,
+    db,
+    events,
+    followers,
+    interactions,
+    orders,
+)
 from tracking.carts import CartKey
 from tracking.commerce import folding, stream
 from tracking.commerce.vocabulary import CART_VERBS, ORDER_VERBS, Act, Unusable, Verb
+from tracking.followers import Changed, Owed
 from tracking.items import Sighting
 from tracking.models import Event, Guest
 from tracking.types import ClientConfig, ItemKey, Told
@@ -32,7 +44,7 @@ def concerns(told: Told) -> bool:
     return told.type in _NAMING or commerce.concerns(told.dialect, told.type, told.data)
 
 
-def rebuild(*, progress: Callable[[int], None] | None = None) -> int:
+def rebuild(*, now: datetime, progress: Callable[[int], None] | None = None) -> int:
     """
     Read again what all events say that are still there. Returns how many say anything.
 
@@ -42,16 +54,16 @@ def rebuild(*, progress: Callable[[int], None] | None = None) -> int:
     for batch in events.in_batches(Event.objects.only("ref", "type", "dialect", "data")):
         refs = [event.ref for event in batch if concerns(event)]
         if refs:
-            db.retried(partial(_reread, refs))
+            db.retried(partial(_reread, refs, now=now))
         done += len(refs)
         if progress:
             progress(len(batch))
     return done
 
 
-def _reread(refs: Sequence[UUID]) -> None:
+def _reread(refs: Sequence[UUID], *, now: datetime) -> None:
     interactions.forget(refs)
-    follow_up(refs)
+    _follow_all(refs, now=now)
 
 
 @dataclass(slots=True)
@@ -64,8 +76,12 @@ class _Touched:
     guests: set[int] = field(default_factory=set)
 
 
-def follow_up(event_refs: Sequence[UUID]) -> None:
+def follow_up(owed: Owed) -> None:
     """Keep what these events say of commerce, and make their carts and orders again."""
+    _follow_all(owed.event_refs, now=owed.now)
+
+
+def _follow_all(event_refs: Sequence[UUID], *, now: datetime) -> None:
     heard = list(
         Event.objects.filter(ref__in=event_refs)
         .select_related("guest__root")
@@ -79,6 +95,8 @@ def follow_up(event_refs: Sequence[UUID]) -> None:
         client = clients.by_id(client_id)
         if client is not None:
             _follow(client, told)
+    people = {_person(event) for event in heard} - {0}
+    followers.note_guests(people, Changed.PURCHASES, now=now)
 
 
 def _lock(heard: Sequence[Event]) -> None:

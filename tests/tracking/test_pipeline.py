@@ -149,10 +149,10 @@ def test_follower__that_fails__is_tried_again_and_the_event_stays(
     heard: list[uuid.UUID] = []
     moods = iter([True, False])
 
-    def moody(refs: Any) -> None:
+    def moody(owed: followers.Owed) -> None:
         if next(moods):
             raise RuntimeError("not today")
-        heard.extend(refs)
+        heard.extend(owed.event_refs)
 
     monkeypatch.setattr(followers, "_followers", {})
     followers.register("moody", moody, concerns=lambda told: told.type == "VIEW")

@@ -48,10 +48,16 @@ class WalkNote(models.Model):
 
 
 class FollowUp(models.Model):
-    """What one follower still has to hear of: the events of one walked batch."""
+    """
+    What one follower still has to hear of: the events of one walked batch.
+
+    Or guests of whom something has changed (`changed` says what) by no event of their own.
+    """
 
     follower = models.CharField(max_length=100)
     event_refs = models.JSONField(default=list)
+    guest_ids = models.JSONField(default=list)
+    changed = models.CharField(max_length=20, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(db_index=True)
     last_error = models.TextField(blank=True)
@@ -61,7 +67,7 @@ class FollowUp(models.Model):
         verbose_name_plural = _("follow-ups")
 
     def __str__(self) -> str:
-        return f"{self.follower}: {len(self.event_refs)} events"
+        return f"{self.follower}: {len(self.event_refs)} events, {len(self.guest_ids)} guests"
 
 
 class QuarantinedMessage(models.Model):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.utils import timezone
 
 from tracking import shopping
 
@@ -15,7 +16,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.done = 0
-        total = shopping.rebuild(progress=self._progress)
+        total = shopping.rebuild(now=timezone.now(), progress=self._progress)
         if self.done:
             self.stderr.write("")
         self.stdout.write(f"{total} events were read again; carts and orders stand as they say.")
