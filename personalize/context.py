@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from personalize import conditions, snapshots
+from personalize import conditions, guest_facts, snapshots
 from personalize.conditions import Facts
 from personalize.devices import device
 from personalize.snapshots import Catalog, FlowSnapshot
@@ -103,7 +103,7 @@ def facts(
         now=now,
         time_zone=client.time_zone,
         request=_request_facts(request, session, point_of_sale),
-        guest=guest_facts(visitor.guest) if visitor.guest else _STRANGER,
+        guest=guest_facts.of(visitor.guest) if visitor.guest else guest_facts.STRANGER,
         session=_session_facts(session, now) if session else _NO_SESSION,
         events=seen,
         history=history,
@@ -148,27 +148,18 @@ def _did(
 
 def _orders(guest_id: int | None, client: ClientConfig, fields: frozenset[str]) -> dict[str, Any]:
     """Return what the guest bought. Who is not known has bought nothing here."""
-    bought = purchases.Purchases()
-    if guest_id is not None:
-        wants_categories = "orders.categories" in fields
-        bought = purchases.of_guest(guest_id, client, categories=wants_categories)
-    return {
-        "count": bought.count,
-        "revenue": float(bought.revenue),
-        "averageValue": None if bought.average is None else float(bought.average),
-        "lastAt": bought.last_at,
-        "products": list(bought.products),
-        "categories": list(bought.categories),
-    }
+    if guest_id is None:
+        return guest_facts.orders(purchases.Purchases())
+    categories = guest_facts.CATEGORIES in fields
+    return guest_facts.orders(purchases.of_guest(guest_id, client, categories=categories))
 
 
 def _cart(
     guest_id: int | None, session: sessions.OpenSession | None, client: ClientConfig
 ) -> dict[str, Any]:
-    cart = purchases.CartContents()
-    if guest_id is not None:
-        cart = purchases.cart_of(guest_id, session.id if session else None, client)
-    return {"value": float(cart.value), "items": cart.pieces, "products": list(cart.products)}
+    if guest_id is None:
+        return guest_facts.cart(purchases.CartContents())
+    return guest_facts.cart(purchases.cart_of(guest_id, session.id if session else None, client))
 
 
 def _session(
@@ -211,30 +202,6 @@ def _place(request: FlowRequest, session: sessions.OpenSession | None) -> dict[s
     )
 
 
-def guest_facts(guest: GuestFacts) -> dict[str, Any]:
-    """Return a guest as conditions and templates read it. What is not known is absent."""
-    texts = guest.texts
-    found = {
-        "ref": str(guest.ref),
-        "type": guest.type.lower(),
-        "email": texts["email"],
-        "firstName": texts["first_name"],
-        "lastName": texts["last_name"],
-        "title": texts["title"],
-        "gender": texts["gender"],
-        "country": texts["country"],
-        "city": texts["city"],
-        "language": texts["language"],
-        "phone": texts["phone"],
-        "firstSeen": guest.first_seen,
-        "lastSeen": guest.last_seen,
-        "attributes": guest.attributes,
-        "identifiers": guest.providers,
-    }
-    return {name: value for name, value in found.items() if value != ""}
-
-
-_STRANGER: Mapping[str, Any] = {"type": "visitor", "attributes": {}, "identifiers": []}
 #: The visit that this very call begins.
 _NO_SESSION: Mapping[str, Any] = {
     "views": 0,

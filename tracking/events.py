@@ -16,6 +16,9 @@ _CALLS = {VIEW_TYPE: "page", IDENTITY_TYPE: "identify"}
 _IDS = ("userId", "anonymousId", "groupId", "previousId")
 #: What an event object has beside its own attributes, and a call elsewhere.
 _NOT_OWN = frozenset({"type", "browser_id"})
+#: So many events of a guest are read at most, the newest.
+MOST_HISTORY = 10_000
+_AT_ONCE = 2000
 #: What `as_document` reads beside the event's own columns.
 RELATED = ("browser", "session", "point_of_sale")
 
@@ -121,7 +124,7 @@ def of_guest(
     *,
     session_id: int | None = None,
     session_types: Iterable[str] = (),
-    limit: int = 10_000,
+    limit: int = MOST_HISTORY,
 ) -> list[tuple[str, Mapping[str, Any], datetime, int | None]]:
     """
     Return (type, payload, when, session) of what a guest did, the newest first, `limit` at most.
@@ -129,6 +132,34 @@ def of_guest(
     `since` names the types, each with how far back (None: all there are); the
     types of a session are read along, so that both take one query.
     """
+    wanted = _of_types(since)
+    if session_id is not None:
+        wanted |= Q(session=session_id, type__in=list(session_types))
+    rows = Event.objects.of_guest(guest_id).filter(wanted).order_by("-occurred_at")
+    return list(rows.values_list("type", "data", "occurred_at", "session")[:limit])
+
+
+def of_guests(
+    members: Mapping[int, int], since: Mapping[str, datetime | None], *, limit: int = MOST_HISTORY
+) -> dict[int, list[tuple[str, Mapping[str, Any], datetime]]]:
+    """
+    Return (type, payload, when) of what many guests did: one query, `limit` of each guest at most.
+
+    `members` says through whom each speaks: id -> survivor; the answer is by survivor.
+    """
+    found: dict[int, list[tuple[str, Mapping[str, Any], datetime]]] = {}
+    if not members or not since:
+        return found
+    rows = Event.objects.filter(_of_types(since), guest__in=members).order_by("-occurred_at")
+    columns = rows.values_list("guest", "type", "data", "occurred_at")
+    for guest_id, type, data, at in columns.iterator(chunk_size=_AT_ONCE):
+        of_guest = found.setdefault(members[guest_id or 0], [])
+        if len(of_guest) < limit:
+            of_guest.append((type, data, at))
+    return found
+
+
+def _of_types(since: Mapping[str, datetime | None]) -> Q:
     wanted = Q(pk__in=())
     by_time: dict[datetime | None, list[str]] = {}
     for type, moment in since.items():
@@ -136,10 +167,7 @@ def of_guest(
     for moment, types in by_time.items():
         of_types = Q(type__in=types)
         wanted |= of_types if moment is None else of_types & Q(occurred_at__gt=moment)
-    if session_id is not None:
-        wanted |= Q(session=session_id, type__in=list(session_types))
-    rows = Event.objects.of_guest(guest_id).filter(wanted).order_by("-occurred_at")
-    return list(rows.values_list("type", "data", "occurred_at", "session")[:limit])
+    return wanted
 
 
 def in_batches(rows: QuerySet[Event], *, size: int = 1000) -> Iterator[list[Event]]:

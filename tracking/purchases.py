@@ -1,20 +1,21 @@
 """
-What a guest has bought and has in the cart, as other apps read it: plain values, one query each.
+What guests have bought and have in the cart, as other apps read it: of one, or of many at once.
 
 Amounts are of the client's own currency, in whole units: what is in others is
 not in them, for nothing is converted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 
 from tracking import catalogue, money
 from tracking.commerce import folding
+from tracking.items import CatalogueItem
 from tracking.models import Cart, Order, OrderItem
 from tracking.types import ClientConfig, ItemKey
 
@@ -48,33 +49,77 @@ class CartContents:
 
 def of_guest(guest_id: int, client: ClientConfig, *, categories: bool = False) -> Purchases:
     """Return what a guest has bought: two queries, and those of the catalogue for categories."""
+    orders = list(_newest(Order.objects.of_guest(guest_id))[:_MOST_ORDERS])
+    found = _sum_up({guest_id: orders} if orders else {}, client, categories=categories)
+    return found.get(guest_id, Purchases())
+
+
+def of_guests(
+    members: Mapping[int, int], client: ClientConfig, *, categories: bool = False
+) -> dict[int, Purchases]:
+    """
+    Return what many guests have bought, in as many queries as one takes.
+
+    `members` says through whom each speaks: id -> survivor. The answer is by
+    survivor, and names those who have bought anything.
+    """
+    by_guest: dict[int, list[Order]] = {}
+    for order in _newest(Order.objects.filter(guest__in=members)):
+        of_guest = by_guest.setdefault(members[order.guest_id], [])
+        if len(of_guest) < _MOST_ORDERS:
+            of_guest.append(order)
+    return _sum_up(by_guest, client, categories=categories)
+
+
+def _newest(orders: QuerySet[Order]) -> QuerySet[Order]:
     items = Prefetch("items", OrderItem.objects.only("order", "item_type", "item_id"))
-    rows = Order.objects.of_guest(guest_id).exclude(status=folding.CANCELLED)
-    orders = list(rows.prefetch_related(items).order_by("-ordered_at", "-pk")[:_MOST_ORDERS])
-    if not orders:
-        return Purchases()
+    counted = orders.exclude(status=folding.CANCELLED)
+    return counted.prefetch_related(items).order_by("-ordered_at", "-pk")
+
+
+def _sum_up(
+    by_guest: Mapping[int, Sequence[Order]], client: ClientConfig, *, categories: bool
+) -> dict[int, Purchases]:
+    bought = {guest: _keys(orders) for guest, orders in by_guest.items()}
+    keys = {key for each in bought.values() for key in each} if categories else ()
+    catalog = catalogue.find(client.id, keys)
+    return {
+        guest: _purchases(orders, bought[guest], client, catalog)
+        for guest, orders in by_guest.items()
+    }
+
+
+def _purchases(
+    orders: Sequence[Order],
+    keys: Sequence[ItemKey],
+    client: ClientConfig,
+    catalog: Mapping[ItemKey, CatalogueItem],
+) -> Purchases:
     kept = [
         order.total - order.refunded
         for order in orders
         if order.total is not None and order.currency == client.currency
     ]
     revenue = money.major(sum(kept), client.currency)
-    keys = [ItemKey(item.item_type, item.item_id) for o in orders for item in o.items.all()]
-    keys = list(dict.fromkeys(keys))
     return Purchases(
         count=len(orders),
         revenue=revenue,
         average=revenue / len(kept) if kept else None,
         last_at=orders[0].ordered_at,
         products=list(dict.fromkeys(key.id for key in keys)),
-        categories=_categories(client, keys) if categories else (),
+        categories=_categories(catalog[key] for key in keys if key in catalog),
     )
 
 
-def _categories(client: ClientConfig, keys: Sequence[ItemKey]) -> list[str]:
+def _keys(orders: Iterable[Order]) -> list[ItemKey]:
+    lines = (line for order in orders for line in order.items.all())
+    return list(dict.fromkeys(ItemKey(line.item_type, line.item_id) for line in lines))
+
+
+def _categories(items: Iterable[CatalogueItem]) -> list[str]:
     """Return the category paths of items, and those above them: Shoes/Trail, and Shoes."""
     found: dict[str, None] = {}
-    for item in catalogue.find(client.id, keys).values():
+    for item in items:
         for path in item.categories:
             steps = path.split("/")
             found |= {"/".join(steps[:length]): None for length in range(1, len(steps) + 1)}
@@ -87,8 +132,17 @@ def cart_of(guest_id: int, session_id: int | None, client: ClientConfig) -> Cart
     newest = list(rows[:10])
     cart = next((row for row in newest if session_id and row.session_id == session_id), None)
     cart = cart or next(iter(newest), None)
-    if cart is None:
-        return CartContents()
+    return CartContents() if cart is None else _contents(cart, client)
+
+
+def carts_of(members: Mapping[int, int], client: ClientConfig) -> dict[int, CartContents]:
+    """Return what is in the carts that guests changed last, by survivor, in one query."""
+    rows = Cart.objects.filter(guest__in=members).order_by("changed_at", "pk")
+    newest = {members[cart.guest_id]: cart for cart in rows}
+    return {survivor: _contents(cart, client) for survivor, cart in newest.items()}
+
+
+def _contents(cart: Cart, client: ClientConfig) -> CartContents:
     lines: list[dict[str, Any]] = cart.lines
     return CartContents(
         value=money.major(cart.values.get(client.currency, 0), client.currency),

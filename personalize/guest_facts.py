@@ -1,0 +1,105 @@
+"""
+What is known of guests, in the form that conditions and templates read it.
+
+Of one guest the flow walk asks, in `context`; of many at once, who are not here now, segments do.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from personalize.conditions import Facts, Needs
+from tracking import events, guests, purchases
+from tracking.guests import GuestFacts
+from tracking.purchases import CartContents, Purchases
+from tracking.types import ClientConfig
+
+#: The field that makes reading orders cost more: the items have to be looked up.
+CATEGORIES: Final = "orders.categories"
+
+#: A guest of whom nothing is known.
+STRANGER: Mapping[str, Any] = {"type": "visitor", "attributes": {}, "identifiers": []}
+
+
+def of(guest: GuestFacts) -> dict[str, Any]:
+    """Return a guest as conditions and templates read it. What is not known is absent."""
+    texts = guest.texts
+    found = {
+        "ref": str(guest.ref),
+        "type": guest.type.lower(),
+        "email": texts["email"],
+        "firstName": texts["first_name"],
+        "lastName": texts["last_name"],
+        "title": texts["title"],
+        "gender": texts["gender"],
+        "country": texts["country"],
+        "city": texts["city"],
+        "language": texts["language"],
+        "phone": texts["phone"],
+        "firstSeen": guest.first_seen,
+        "lastSeen": guest.last_seen,
+        "attributes": guest.attributes,
+        "identifiers": guest.providers,
+    }
+    return {name: value for name, value in found.items() if value != ""}
+
+
+def orders(bought: Purchases) -> dict[str, Any]:
+    """Return what a guest bought."""
+    return {
+        "count": bought.count,
+        "revenue": float(bought.revenue),
+        "averageValue": None if bought.average is None else float(bought.average),
+        "lastAt": bought.last_at,
+        "products": list(bought.products),
+        "categories": list(bought.categories),
+    }
+
+
+def cart(contents: CartContents) -> dict[str, Any]:
+    """Return what is in a cart."""
+    return {
+        "value": float(contents.value),
+        "items": contents.pieces,
+        "products": list(contents.products),
+    }
+
+
+def of_many(
+    guest_ids: Collection[int],
+    needs: Needs,
+    fields: frozenset[str],
+    *,
+    client: ClientConfig,
+    now: datetime,
+) -> dict[int, Facts]:
+    """
+    Load the facts of guests who are not on a call now: no request, no visit.
+
+    Takes a fixed number of queries, whatever the number of guests, and only
+    those for what `needs` names. Who is merged away or gone is left out.
+    """
+    known = {guest.id: guest for guest in guests.by_ids(guest_ids)}
+    reads_deeds = bool(needs.history) or needs.orders or needs.cart
+    members = guests.members_of(known) if known and reads_deeds else {}
+    since = {
+        type: None if days is None else now - timedelta(days=days)
+        for type, days in needs.history.items()
+    }
+    history = events.of_guests(members, since)
+    bought = {}
+    if needs.orders and members:
+        bought = purchases.of_guests(members, client, categories=CATEGORIES in fields)
+    carts = purchases.carts_of(members, client) if needs.cart and members else {}
+    return {
+        pk: Facts(
+            now=now,
+            time_zone=client.time_zone,
+            request={},
+            guest=of(guest),
+            history=history.get(pk, ()),
+            orders=orders(bought.get(pk, Purchases())) if needs.orders else None,
+            cart=cart(carts.get(pk, CartContents())) if needs.cart else None,
+        )
+        for pk, guest in known.items()
+    }
