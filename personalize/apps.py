@@ -1,4 +1,4 @@
-"""The app's entry in a host's INSTALLED_APPS; subscribes to recorded events."""
+"""The app's entry in a host's INSTALLED_APPS; subscribes to what changes of guests."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -11,9 +11,16 @@ class PersonalizeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from personalize import checks, privacy, projections  # noqa: F401
-        from tracking import followers
+        from personalize import checks, memberships, privacy, projections  # noqa: F401
+        from tracking import chores, followers
 
         followers.register(
             projections.FOLLOWER, projections.follow_up, concerns=projections.concerns
         )
+        followers.register(
+            memberships.FOLLOWER,
+            memberships.follow_up,
+            concerns=memberships.concerns,
+            of_guests=True,
+        )
+        chores.register(memberships.FOLLOWER, memberships.tend)

@@ -2,8 +2,8 @@
 Step of the flow walk: who is asking, and the facts that the candidates name.
 
 At most three reads: the guest (with the catalog's version), the session, and
-what the guest did; the last two only when a candidate asks for them. Orders
-and the cart are read beside them where a condition is about these.
+what the guest did; the last two only when a candidate asks for them. Orders,
+the cart and segments are read beside them where a condition is about these.
 """
 
 import uuid
@@ -103,13 +103,18 @@ def facts(
         now=now,
         time_zone=client.time_zone,
         request=_request_facts(request, session, point_of_sale),
-        guest=guest_facts.of(visitor.guest) if visitor.guest else guest_facts.STRANGER,
+        guest=_guest(visitor.guest, needs) if visitor.guest else guest_facts.STRANGER,
         session=_session_facts(session, now) if session else _NO_SESSION,
         events=seen,
         history=history,
         orders=_orders(guest_id, client, fields) if needs.orders else None,
         cart=_cart(guest_id, session, client) if needs.cart else None,
     )
+
+
+def _guest(guest: GuestFacts, needs: conditions.Needs) -> dict[str, Any]:
+    segments = guest_facts.segments_of([guest.id])[guest.id] if needs.segments else None
+    return guest_facts.of(guest, segments)
 
 
 _Did = list[tuple[str, Mapping[str, Any]]]

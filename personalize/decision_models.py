@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from personalize import catalogs, decisions, friendly_ids
+from personalize import catalogs, decisions, friendly_ids, stored_conditions
 from personalize.decisions import Decider, Problem, Review
 from personalize.models import DecisionModel, DecisionRevision, Flow, Offer
 from tracking import db
@@ -46,7 +46,13 @@ def check(client_id: int, document: Any) -> tuple[dict[str, Any], Review]:
         raise _refused(error.problems) from None
     _cases, problems = decisions.read_cases(document.get("tests"), decider.outputs)
     review = decisions.review(decider)
-    problems = [*problems, *review.problems, *_missing_offers(client_id, document)]
+    unknown = stored_conditions.unknown_segments(client_id, decisions.segments_in(document))
+    problems = [
+        *problems,
+        *review.problems,
+        *_missing_offers(client_id, document),
+        *(Problem("rows", sentence) for sentence in unknown),
+    ]
     if problems:
         raise _refused(problems)
     return document, review

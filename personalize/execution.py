@@ -109,6 +109,7 @@ def choose(
             is_live=flow.is_live(now),
             channel=channel,
             facts=facts,
+            segments=visitor.catalog.segments,
             explain=explain,
         )
         if gate is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from personalize import catalogs, conditions, friendly_ids, rendering
+from personalize import catalogs, friendly_ids, rendering, stored_conditions
 from personalize.models import Flow, FlowRevision, Variant
 from tracking import db
 
@@ -76,9 +76,9 @@ def save(flow: Flow, *, by: AbstractBaseUser | None = None) -> Flow:
     What runs does not change before it is published.
     """
     for name, tree in (("Pages", flow.page_targeting), ("Audience", flow.audience)):
-        problems = conditions.validate(tree)
+        problems = stored_conditions.problems_of(flow.client_id, tree)
         if problems:
-            raise FlowError("condition_invalid", f"{name}: {problems[0].message}")
+            raise FlowError("condition_invalid", f"{name}: {problems[0]}")
     _check_decision_model(flow)
     with db.write():
         # Under the lock, so that two who ask for one id at once are told apart.

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from personalize.conditions import Facts, Needs
+from personalize.models import SegmentMembership
 from tracking import events, guests, purchases
 from tracking.guests import GuestFacts
 from tracking.purchases import CartContents, Purchases
@@ -18,11 +19,20 @@ from tracking.types import ClientConfig
 CATEGORIES: Final = "orders.categories"
 
 #: A guest of whom nothing is known.
-STRANGER: Mapping[str, Any] = {"type": "visitor", "attributes": {}, "identifiers": []}
+STRANGER: Mapping[str, Any] = {
+    "type": "visitor",
+    "attributes": {},
+    "identifiers": [],
+    "segments": [],
+}
 
 
-def of(guest: GuestFacts) -> dict[str, Any]:
-    """Return a guest as conditions and templates read it. What is not known is absent."""
+def of(guest: GuestFacts, segments: Collection[str] | None = None) -> dict[str, Any]:
+    """
+    Return a guest as conditions and templates read it. What is not known is absent.
+
+    `segments`: those the guest is in, by friendly id; None: nobody asked.
+    """
     texts = guest.texts
     found = {
         "ref": str(guest.ref),
@@ -41,7 +51,19 @@ def of(guest: GuestFacts) -> dict[str, Any]:
         "attributes": guest.attributes,
         "identifiers": guest.providers,
     }
+    if segments is not None:
+        found["segments"] = list(segments)
     return {name: value for name, value in found.items() if value != ""}
+
+
+def segments_of(guest_ids: Collection[int]) -> dict[int, list[str]]:
+    """Return the friendly ids of the segments that guests are in now, in one query."""
+    found: dict[int, list[str]] = {pk: [] for pk in guest_ids}
+    rows = SegmentMembership.objects.current().filter(guest__in=guest_ids)
+    kept = rows.filter(segment__deleted_at__isnull=True)
+    for guest_id, name in kept.values_list("guest", "segment__friendly_id"):
+        found[guest_id].append(name)
+    return found
 
 
 def orders(bought: Purchases) -> dict[str, Any]:
@@ -72,12 +94,14 @@ def of_many(
     *,
     client: ClientConfig,
     now: datetime,
+    segments: Mapping[int, Collection[str]] | None = None,
 ) -> dict[int, Facts]:
     """
     Load the facts of guests who are not on a call now: no request, no visit.
 
     Takes a fixed number of queries, whatever the number of guests, and only
     those for what `needs` names. Who is merged away or gone is left out.
+    `segments`: those that guests are in, if the caller has read them already.
     """
     known = {guest.id: guest for guest in guests.by_ids(guest_ids)}
     reads_deeds = bool(needs.history) or needs.orders or needs.cart
@@ -91,12 +115,14 @@ def of_many(
     if needs.orders and members:
         bought = purchases.of_guests(members, client, categories=CATEGORIES in fields)
     carts = purchases.carts_of(members, client) if needs.cart and members else {}
+    if segments is None and needs.segments:
+        segments = segments_of(known)
     return {
         pk: Facts(
             now=now,
             time_zone=client.time_zone,
             request={},
-            guest=of(guest),
+            guest=of(guest, None if segments is None else segments.get(pk, ())),
             history=history.get(pk, ()),
             orders=orders(bought.get(pk, Purchases())) if needs.orders else None,
             cart=cart(carts.get(pk, CartContents())) if needs.cart else None,

@@ -10,7 +10,7 @@ from datetime import datetime
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import QuerySet
 
-from personalize import catalogs, conditions, decisions, offer_attributes
+from personalize import catalogs, decisions, offer_attributes, stored_conditions
 from personalize.models import DecisionModel, Offer, OfferTemplate
 from tracking import db
 
@@ -88,9 +88,9 @@ def _check(offer: Offer) -> None:
         raise OfferError("validity_invalid", "The offer ends before it begins.")
     if offer.template.client_id != offer.client_id:
         raise OfferError("template_unknown", "The template belongs to another client.")
-    wrong = conditions.validate(offer.audience)
+    wrong = stored_conditions.problems_of(offer.client_id, offer.audience)
     if wrong:
-        raise OfferError("audience_invalid", f"Audience: {wrong[0].message}")
+        raise OfferError("audience_invalid", f"Audience: {wrong[0]}")
     attributes, _problems = offer_attributes.read_template(offer.template.attributes)
     problems = offer_attributes.problems_of(offer.attributes, attributes)
     if problems:

@@ -10,11 +10,16 @@ from personalize.models import (
     FlowRevision,
     Offer,
     OfferTemplate,
+    Segment,
+    SegmentDue,
+    SegmentMembership,
     Variant,
 )
 from tracking import privacy
 
 privacy.register(privacy.by_guest(Execution))
+privacy.register(privacy.by_guest(SegmentMembership))
+privacy.register(privacy.by_guest(SegmentDue))
 
 privacy.exempt(Flow, "What runs, as staff have made it.")
 privacy.exempt(Variant, "What is shown, as staff have made it.")
@@ -25,3 +30,4 @@ privacy.exempt(DecisionModel, "How is decided, as staff have made it.")
 privacy.exempt(DecisionRevision, "How was decided, as staff have made it.")
 privacy.exempt(Offer, "What can be offered, as staff have made it.")
 privacy.exempt(OfferTemplate, "What offers are made of, as staff have made it.")
+privacy.exempt(Segment, "Whom to address, as staff have made it.")

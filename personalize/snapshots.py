@@ -1,6 +1,6 @@
 """
-What the walk runs: published flows and decision models, and offers, compiled once for each
-revision and process, always current.
+What the walk runs: published flows and decision models, offers and segments, compiled once for
+each revision and process, always current.
 
 `catalog` is given the version that the guest query read in the same moment;
 when it has moved, just what changed since is read again.
@@ -15,10 +15,10 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from personalize import conditions, decisions, rendering
+from personalize import conditions, decisions, rendering, segment_index
 from personalize.bucketing import Split, Traffic
 from personalize.conditions import Facts, Needs
-from personalize.models import DecisionModel, Flow, FlowCatalog, FlowRevision, Offer
+from personalize.models import DecisionModel, Flow, FlowCatalog, FlowRevision, Offer, Segment
 from tracking.types import ClientConfig
 
 
@@ -113,6 +113,11 @@ class Definition:
         return Traffic(
             salt=self.values["salt"], splits=splits, percent=self.values.get("allocation", 100)
         )
+
+    @cached_property
+    def segments(self) -> frozenset[str]:
+        """The friendly ids of the segments that its conditions name."""
+        return self.page_targeting.segments | self.audience.segments
 
     @property
     def decision_model(self) -> str:
@@ -231,6 +236,30 @@ class DecisionSnapshot:
 
 
 @dataclass(frozen=True)
+class SegmentSnapshot:
+    """A segment, compiled on first use. A list has no condition: it holds for nobody."""
+
+    id: int
+    friendly_id: str
+    name: str
+    is_list: bool
+    condition_tree: Mapping[str, Any]
+
+    @cached_property
+    def _stored(self) -> StoredCondition:
+        return _stored(self.condition_tree)
+
+    @property
+    def condition(self) -> conditions.Compiled:
+        return self._stored.condition
+
+    @property
+    def problem(self) -> str:
+        """Why the condition cannot be read any more; empty where it can."""
+        return self._stored.problem
+
+
+@dataclass(frozen=True)
 class Catalog:
     """What a client runs as of one version: by friendly id, offers by ref."""
 
@@ -238,6 +267,7 @@ class Catalog:
     flows: Mapping[str, FlowSnapshot] = field(default_factory=dict)
     decision_models: Mapping[str, DecisionSnapshot] = field(default_factory=dict)
     offers: Mapping[str, OfferSnapshot] = field(default_factory=dict)
+    segments: Mapping[str, SegmentSnapshot] = field(default_factory=dict)
     _needs: dict[str, DecisionNeeds] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -251,6 +281,12 @@ class Catalog:
             if not name.startswith(prefix):
                 return
             yield self.flows[name]
+
+    @cached_property
+    def segment_index(self) -> segment_index.Index[SegmentSnapshot]:
+        """The segments that have a condition: which of them a change can concern."""
+        live = [each for each in self.segments.values() if not each.is_list and not each.problem]
+        return segment_index.index(live)
 
     def needs_of(self, definition: Definition) -> DecisionNeeds:
         """Return what the flow's decision has to be told; nothing where it has none."""
@@ -334,6 +370,7 @@ def _read(client_id: int, known: Catalog | None, version: int) -> Catalog:
         _read_flows(client_id, dict(kept.flows), since),
         _read_decision_models(client_id, dict(kept.decision_models), since),
         _read_offers(client_id, dict(kept.offers), since),
+        _read_segments(client_id, dict(kept.segments), since),
     )
 
 
@@ -381,6 +418,23 @@ def _read_offers(
             continue
         offers[str(offer.ref)] = snapshot_of(offer)
     return offers
+
+
+def _read_segments(
+    client_id: int, segments: dict[str, SegmentSnapshot], since: int
+) -> dict[str, SegmentSnapshot]:
+    for segment in Segment.objects.filter(client=client_id, catalog_version__gt=since):
+        if segment.deleted_at is not None:
+            segments.pop(segment.friendly_id, None)
+            continue
+        segments[segment.friendly_id] = SegmentSnapshot(
+            id=segment.pk,
+            friendly_id=segment.friendly_id,
+            name=segment.name,
+            is_list=segment.kind == Segment.Kind.LIST,
+            condition_tree=segment.condition,
+        )
+    return segments
 
 
 def snapshot_of(offer: Offer) -> OfferSnapshot:

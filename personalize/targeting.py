@@ -5,6 +5,7 @@ Called by the flow walk for each candidate, and with `explain=True` by the
 preview and by explain_flow, which want the reason in words.
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 from personalize.conditions import Compiled, Facts
@@ -21,6 +22,9 @@ class Gated(Protocol):
     def channels(self) -> frozenset[str]: ...
 
     @property
+    def segments(self) -> frozenset[str]: ...
+
+    @property
     def page_targeting(self) -> Compiled: ...
 
     @property
@@ -28,13 +32,28 @@ class Gated(Protocol):
 
 
 def closed_gate(
-    name: str, flow: Gated, *, is_live: bool, channel: str, facts: Facts, explain: bool = False
+    name: str,
+    flow: Gated,
+    *,
+    is_live: bool,
+    channel: str,
+    facts: Facts,
+    segments: Collection[str],
+    explain: bool = False,
 ) -> Gate | None:
-    """Return the first gate that is closed, or None when all are open."""
+    """
+    Return the first gate that is closed, or None when all are open.
+
+    `segments`: the friendly ids of all that there are.
+    """
     if not is_live:
         return Gate(name, Reason.NOT_LIVE, "The flow is not live now.")
     if flow.problem:
         return Gate(name, Reason.UNREADABLE, flow.problem)
+    missing = [each for each in flow.segments if each not in segments]
+    if missing:
+        named = ", ".join(f"“{each}”" for each in sorted(missing))
+        return Gate(name, Reason.UNREADABLE, f"There is no segment {named} any more.")
     if flow.channels and channel not in flow.channels:
         wanted = ", ".join(sorted(flow.channels))
         return Gate(name, Reason.CHANNEL, f"The channel is {channel}, wanted {wanted}.")

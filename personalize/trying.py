@@ -7,7 +7,7 @@ Called by the admin. Nothing is recorded and nothing counted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -76,7 +76,7 @@ def _catalog(model: DecisionModel, client: ClientConfig) -> Catalog:
     current = snapshots.catalog(client, version=snapshots.current_version(client.id))
     draft = DecisionSnapshot(model.friendly_id, model.name, 0, model.draft)
     models = {**current.decision_models, model.friendly_id: draft}
-    return Catalog(current.version, current.flows, models, current.offers)
+    return replace(current, decision_models=models, _needs={})
 
 
 def _asking(model: DecisionModel) -> FlowSnapshot:

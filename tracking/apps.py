@@ -11,7 +11,8 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tracking import checks, effects, followers, shopping  # noqa: F401
+        from tracking import checks, effects, followers, inbox, shopping  # noqa: F401
 
+        followers.announce_with(inbox.announce)
         followers.register(effects.FOLLOWER, effects.follow_up, concerns=effects.concerns)
         followers.register(shopping.FOLLOWER, shopping.follow_up, concerns=shopping.concerns)

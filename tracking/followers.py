@@ -51,6 +51,7 @@ class _Registered:
 
 
 _followers: dict[str, _Registered] = {}
+_announce: Callable[[], None] | None = None
 
 _FIRST_PAUSE = timedelta(seconds=10)
 _LONGEST_PAUSE = timedelta(seconds=300)
@@ -74,6 +75,12 @@ def register(
     _followers[name] = _Registered(follower, concerns, of_guests)
 
 
+def announce_with(announce: Callable[[], None]) -> None:
+    """Set what is called, inside of the transaction, when something is owed soon."""
+    global _announce
+    _announce = announce
+
+
 def note(recorded: Recorded, *, now: datetime) -> None:
     """Write what each follower is owed, in the walk's own transaction."""
     _owe(
@@ -85,14 +92,19 @@ def note(recorded: Recorded, *, now: datetime) -> None:
     )
 
 
-def note_guests(guest_ids: Collection[int], changed: Changed, *, now: datetime) -> None:
+def note_guests(
+    guest_ids: Collection[int], changed: Changed, *, now: datetime, soon: bool = False
+) -> None:
     """
     Write what followers are owed of guests who changed by no event of their own.
 
-    Called in the transaction that changes them.
+    Called in the transaction that changes them. `soon`: outside of the walk,
+    whose worker pays what it owes; have somebody look after it.
     """
     if not guest_ids:
         return
+    if soon and _announce is not None:
+        _announce()
     _owe(
         [
             _row(name, guest_ids=sorted(set(guest_ids)), changed=changed.value, now=now)

@@ -13,6 +13,7 @@ import msgspec
 from django.utils import timezone
 
 from tracking import (
+    chores,
     conf,
     db,
     followers,
@@ -92,7 +93,7 @@ _INSERT_IF_KNOWN = {
 
 
 def announce() -> None:
-    """Have walked what came into the inbox by another way than `accept`: a replay does."""
+    """Have looked after what came by another way than `accept`: a replay, a chore to do soon."""
     _have_walked(tasks.drain)
 
 
@@ -116,6 +117,7 @@ def _walk_safely(walk: Callable[[], object]) -> None:
 def _walk_own(ref: UUID) -> None:
     pipeline.process_entries([ref], now=timezone.now())
     followers.run_due(now=timezone.now())
+    chores.run(now=timezone.now())
 
 
 def _publish() -> None:

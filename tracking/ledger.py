@@ -110,7 +110,7 @@ def change_item(item: OrderItem, *, fields: Mapping[str, Any], now: datetime) ->
 
 def _tell(order: Order, *, now: datetime) -> None:
     person = order.guest.root_id or order.guest_id
-    followers.note_guests([person], followers.Changed.PURCHASES, now=now)
+    followers.note_guests([person], followers.Changed.PURCHASES, now=now, soon=True)
 
 
 def _add(order: Order, items: Sequence[OrderItem]) -> None:

@@ -251,7 +251,7 @@ def undo(record: MergeRecord, *, now: datetime) -> None:
             browser.guest_id = record.retired_id
             browser.save(update_fields=["guest"])
         both = (record.survivor_id, record.retired_id)
-        followers.note_guests(both, followers.Changed.PROFILE, now=now)
+        followers.note_guests(both, followers.Changed.PROFILE, now=now, soon=True)
 
 
 # --- storing the difference ------------------------------------------------------------

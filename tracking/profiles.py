@@ -81,7 +81,7 @@ def _write(
     guest.save()
     for item in identifiers:
         _own(guest, item, now=now)
-    followers.note_guests([guest.pk], followers.Changed.PROFILE, now=now)
+    followers.note_guests([guest.pk], followers.Changed.PROFILE, now=now, soon=True)
 
 
 def _own(guest: Guest, item: StatedIdentifier, *, now: datetime) -> None:

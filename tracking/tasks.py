@@ -12,7 +12,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from tracking import followers, pipeline, retention, sessions
+from tracking import chores, followers, pipeline, retention, sessions
 from tracking.event_models import seen
 
 logger = logging.getLogger("tracking")
@@ -23,7 +23,7 @@ _LONGEST_DRAIN = timedelta(seconds=20)
 
 def drain(*, longest: timedelta = _LONGEST_DRAIN) -> pipeline.Walked:
     """
-    Walk the inbox until it is empty or the time is up, then let the followers follow.
+    Walk the inbox until it is empty or the time is up, let the followers follow, do the chores.
 
     Returns what was done. A database at fault ends it: the entries stay.
     """
@@ -37,6 +37,7 @@ def drain(*, longest: timedelta = _LONGEST_DRAIN) -> pipeline.Walked:
         entries += walked.entries
         events += walked.events
         quarantined += walked.quarantined
+    chores.run(now=timezone.now())
     seen.write()
     return pipeline.Walked(entries, events, quarantined)
 

@@ -3,7 +3,13 @@ The condition language: stored JSON trees of typed comparisons, evaluated withou
 a database or chance. `conditions.compile(tree).matches(facts)` is the whole of it.
 """
 
-from personalize.conditions.evaluation import Compiled, compile, compile_condition, leaves_of
+from personalize.conditions.evaluation import (
+    Compiled,
+    compile,
+    compile_condition,
+    leaves_of,
+    segments_in,
+)
 from personalize.conditions.facts import Facts, Needs, joined, normalise_params
 from personalize.conditions.operators import MAX_DAYS, OPERATORS, Operator, operators_for
 from personalize.conditions.parts import Explanation, comparison
@@ -54,5 +60,6 @@ __all__ = [
     "normalise_params",
     "operators_for",
     "parse",
+    "segments_in",
     "validate",
 ]

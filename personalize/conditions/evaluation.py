@@ -27,7 +27,7 @@ from personalize.conditions.parts import (
     turns,
     value_test,
 )
-from personalize.conditions.registry import Registry, default_registry
+from personalize.conditions.registry import SEGMENTS, Registry, default_registry
 from personalize.conditions.tree import Behaviour, Condition, Group, Leaf, parse
 from personalize.conditions.wording import compared
 
@@ -38,7 +38,8 @@ class Compiled:
     A tree, ready to be asked.
 
     matches(facts) -> bool; explain(facts) -> Explanation; needs: the facts to load;
-    fields: the names of the fields read; sentence: the whole tree in English.
+    fields: the names of the fields read; segments: the friendly ids of those named;
+    sentence: the whole tree in English.
     valid_until(facts): until then time alone changes nothing; None: for ever.
     """
 
@@ -46,9 +47,15 @@ class Compiled:
     matches: Matches
     needs: Needs
     fields: frozenset[str]
+    segments: frozenset[str]
     sentence: str
     valid_until: Until
     _explain: Callable[[Facts], Explanation]
+
+    @property
+    def is_timed(self) -> bool:
+        """Say whether time alone can ever change the answer."""
+        return self.valid_until is not never
 
     def explain(self, facts: Facts) -> Explanation:
         return self._explain(facts)
@@ -68,6 +75,7 @@ def compile_condition(condition: Condition) -> Compiled:
         matches=part.matches,
         needs=joined(map(_needs, leaves)),
         fields=frozenset(leaf.field.name for leaf in leaves if isinstance(leaf, Leaf)),
+        segments=segments_in(condition),
         sentence=part.sentence,
         valid_until=part.until,
         _explain=part.explain,
@@ -82,6 +90,7 @@ def _needs(leaf: Leaf | Behaviour) -> Needs:
             session=group == "session",
             orders=group == "orders",
             cart=group == "cart",
+            segments=group == "segments",
         )
     if leaf.within.in_session:
         return Needs(events=frozenset({leaf.event}))
@@ -95,6 +104,16 @@ def leaves_of(condition: Condition) -> Iterator[Leaf | Behaviour]:
             yield from leaves_of(child)
     else:
         yield condition
+
+
+def segments_in(condition: Condition) -> frozenset[str]:
+    """Return the friendly ids of the segments that a checked tree names."""
+    named: set[str] = set()
+    for leaf in leaves_of(condition):
+        if isinstance(leaf, Leaf) and leaf.field.name == SEGMENTS:
+            operand = leaf.operand if isinstance(leaf.operand, tuple) else (leaf.operand,)
+            named |= {each.casefold() for each in operand if isinstance(each, str)}
+    return frozenset(named)
 
 
 def _part(condition: Condition) -> Part:

@@ -24,7 +24,7 @@ class Facts:
     "currency", "pointOfSale", "referrer", "device", "geo": {"city", "region", "country"}}.
     guest: {"type", "email", "firstName", "lastName", "gender", "country", "city", "language",
     "phone", "firstSeen", "lastSeen" (datetime or ISO text), "attributes": {...},
-    "identifiers": [provider, ...]}, or None when nobody is known.
+    "identifiers": [provider, ...], "segments": [friendly id, ...]}, or None when nobody is known.
     session: {"entryPage", "referrer", "utm": {...}, "views", "events", "durationSeconds",
     "isNew"}, or None when there is none.
     events: (type, data) of this session, in any order; only the types a tree's `needs` names
@@ -76,6 +76,7 @@ class Needs:
     history: Mapping[str, int | None] = field(default_factory=dict)
     orders: bool = False
     cart: bool = False
+    segments: bool = False
 
 
 def joined(needs: Iterable[Needs]) -> Needs:
@@ -93,6 +94,7 @@ def joined(needs: Iterable[Needs]) -> Needs:
         history=history,
         orders=any(each.orders for each in all_needs),
         cart=any(each.cart for each in all_needs),
+        segments=any(each.segments for each in all_needs),
     )
 
 

@@ -9,8 +9,11 @@ from typing import Literal
 from personalize.conditions.facts import Read, dotted_path, fact_reader, param_path
 from personalize.conditions.operators import FieldType
 
-FactGroup = Literal["request", "time", "guest", "session", "orders", "cart", "events"]
+FactGroup = Literal["request", "time", "guest", "session", "orders", "cart", "events", "segments"]
 _GROUPS: tuple[FactGroup, ...] = ("time", "guest", "session", "orders", "cart")
+
+#: The field that names the segments a guest is in, by friendly id.
+SEGMENTS = "guest.segments"
 
 MAX_NAME = 200
 MAX_SEGMENTS = 16
@@ -110,14 +113,15 @@ def _field(
     split: Callable[[str], tuple[str, ...]] = dotted_path,
     has_alternatives: bool = False,
     is_count: bool = False,
+    needs: FactGroup | None = None,
 ) -> Field:
     group = name.partition(".")[0]
-    needs: FactGroup = next((known for known in _GROUPS if known == group), "request")
+    own: FactGroup = next((known for known in _GROUPS if known == group), "request")
     return Field(
         name=name,
         label=label,
         type=type_,
-        needs=needs,
+        needs=needs or own,
         choices=choices,
         read=read,
         split=split,
@@ -177,6 +181,7 @@ BUILT_IN_FIELDS = (
     _field("guest.lastSeen", "Guest last seen", "datetime"),
     _field("guest.attributes.", "Guest attribute", "any"),
     _field("guest.identifiers", "Guest identifiers", "list"),
+    _field(SEGMENTS, "Segments", "list", needs="segments"),
     _field("session.entryPage", "Entry page"),
     _field("session.referrer", "Session referrer"),
     _field("session.utm.", "Session UTM", "text"),

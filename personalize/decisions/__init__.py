@@ -5,6 +5,7 @@ Decisions: tables of conditions and answers, and registered Python callables beh
 everything that saves, tries or explains a decision model.
 """
 
+from personalize import conditions
 from personalize.conditions import Problem, Registry, default_registry
 from personalize.decisions.calls import (
     CompiledCall,
@@ -75,6 +76,7 @@ __all__ = [
     "registered",
     "review",
     "say",
+    "segments_in",
     "unregister",
 ]
 
@@ -85,6 +87,19 @@ def compile(
     """Check a stored decision and make it ready to be asked. Raises DecisionInvalid."""
     found = parse(document, registry)
     return compile_call(found) if isinstance(found, Call) else compile_table(found)
+
+
+def segments_in(document: object) -> frozenset[str]:
+    """Return the friendly ids of the segments that a document's rows name."""
+    try:
+        decider = compile(document)
+    except DecisionInvalid:
+        # Nobody is asked about it any more.
+        return frozenset()
+    if isinstance(decider, CompiledCall):
+        return frozenset()
+    cells = (cell for row in decider.table.rows for cell in row.cells if cell is not None)
+    return frozenset[str]().union(*(conditions.segments_in(cell) for cell in cells))
 
 
 def review(decider: Decider) -> Review:

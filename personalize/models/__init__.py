@@ -4,6 +4,7 @@ from .decisions import DecisionModel, DecisionRevision
 from .executions import Execution, ExitCount
 from .flows import Experience, Experiment, Flow, FlowCatalog, FlowRevision, Variant
 from .offers import Offer, OfferTemplate
+from .segments import Segment, SegmentDue, SegmentMembership
 
 __all__ = [
     "DecisionModel",
@@ -17,5 +18,8 @@ __all__ = [
     "FlowRevision",
     "Offer",
     "OfferTemplate",
+    "Segment",
+    "SegmentDue",
+    "SegmentMembership",
     "Variant",
 ]

@@ -1,0 +1,329 @@
+"""
+Who is in which segment, kept up as events arrive, as time passes, and as segments change.
+
+`follow_up` is called by `followers` with each recorded batch and with guests
+who changed otherwise, `tend` by the chores. All of them come to `_judge`: it
+locks the guests, loads the facts that the segments at stake name in a fixed
+number of queries, asks the pure evaluator, and stores the difference. Judging
+again changes nothing.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from django.db.models import QuerySet
+
+from personalize import conditions, guest_facts, snapshots
+from personalize.models import Segment, SegmentDue, SegmentMembership
+from personalize.snapshots import Catalog, SegmentSnapshot
+from tracking import clients, db
+from tracking.followers import Changed, Owed
+from tracking.models import Event, Guest
+from tracking.types import ClientConfig, Told
+
+FOLLOWER: Final = "personalize.segments"
+
+_AT_ONCE = 500
+# As long as a drain of the inbox: the next one goes on.
+_LONGEST = 20.0
+# What is due is due later than now, or judging would never end.
+_SHORTEST_WAIT = timedelta(seconds=1)
+
+_Names = Collection[str]
+_Choose = Callable[[Catalog], Mapping[int, _Names]]
+
+
+def concerns(told: Told) -> bool:
+    """Every event may concern a segment; which ones, `follow_up` finds out batch by batch."""
+    return True
+
+
+def follow_up(owed: Owed) -> None:
+    """Judge the guests of these events, or these guests, by the segments that it can concern."""
+    if not Segment.objects.kept().exists():
+        return
+    if owed.event_refs:
+        _hear_events(owed)
+    elif owed.changed is Changed.PROFILE:
+        _hear_profiles(owed)
+    else:
+        _hear_purchases(owed)
+
+
+def _hear_events(owed: Owed) -> None:
+    rows = Event.objects.filter(ref__in=owed.event_refs, guest__isnull=False)
+    did: dict[int, dict[int, set[str]]] = {}
+    told = rows.exclude(guest__type=Guest.Type.BOT)
+    for client_id, guest_id, root_id, type in told.values_list(
+        "client", "guest", "guest__root", "type"
+    ):
+        did.setdefault(client_id, {}).setdefault(root_id or guest_id or 0, set()).add(type)
+    for client_id, types in sorted(did.items()):
+        _judge(client_id, types, partial(_by_events, types), now=owed.now)
+
+
+def _by_events(did: Mapping[int, set[str]], catalog: Catalog) -> Mapping[int, _Names]:
+    index = catalog.segment_index
+    return {guest_id: index.by_events(types) for guest_id, types in did.items()}
+
+
+def _hear_purchases(owed: Owed) -> None:
+    for client_id, people in _people(owed.guest_ids).items():
+
+        def choose(catalog: Catalog, people: Collection[int] = people) -> Mapping[int, _Names]:
+            return dict.fromkeys(people, catalog.segment_index.by_purchases())
+
+        _judge(client_id, people, choose, now=owed.now)
+
+
+def _hear_profiles(owed: Owed) -> None:
+    """Judge by all segments: who is new, or has others' doings now, may be in any of them."""
+    _retire(owed.guest_ids, now=owed.now)
+    for client_id, people in _people(owed.guest_ids).items():
+
+        def choose(catalog: Catalog, people: Collection[int] = people) -> Mapping[int, _Names]:
+            return dict.fromkeys(people, catalog.segment_index.everything())
+
+        _judge(client_id, people, choose, now=owed.now)
+
+
+def _people(guest_ids: Collection[int]) -> dict[int, set[int]]:
+    """Return those who speak for these guests, by client; bots are nobody."""
+    people: dict[int, set[int]] = {}
+    rows = Guest.objects.filter(pk__in=guest_ids).exclude(type=Guest.Type.BOT)
+    for client_id, guest_id, root_id in rows.values_list("client", "pk", "root"):
+        people.setdefault(client_id, set()).add(root_id or guest_id)
+    return people
+
+
+def _retire(guest_ids: Collection[int], *, now: datetime) -> None:
+    """Who was merged into another is in no segment; from the lists the other one takes over."""
+    merged = Guest.objects.filter(pk__in=guest_ids, root__isnull=False)
+    roots = dict(merged.values_list("pk", "root"))
+    held = SegmentMembership.objects.current().filter(guest__in=roots)
+    listed = held.filter(segment__kind=Segment.Kind.LIST, segment__deleted_at__isnull=True)
+    heirs = {
+        (segment, roots[guest] or 0) for segment, guest in listed.values_list("segment", "guest")
+    }
+    held.update(left_at=now)
+    SegmentDue.objects.filter(guest__in=roots).delete()
+    enter(heirs, now=now)
+
+
+# --- judging ---------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Verdicts:
+    """What has changed: (segment, guest) pairs, and when pairs have to be judged again."""
+
+    entered: set[tuple[int, int]] = field(default_factory=set)
+    left: set[tuple[int, int]] = field(default_factory=set)
+    due: dict[tuple[int, int], datetime | None] = field(default_factory=dict)
+
+
+def _judge(client_id: int, guest_ids: Collection[int], choose: _Choose, *, now: datetime) -> None:
+    """
+    Judge guests of one client, by the segments that `choose` names for each of them.
+
+    What runs is read behind the locks: who waits here while a segment is
+    changed and built anew judges by the new one.
+    """
+    _lock(guest_ids)
+    client = clients.by_id(client_id)
+    if client is None:
+        return
+    catalog = snapshots.catalog(client, version=snapshots.current_version(client_id))
+    wanted = {guest_id: names for guest_id, names in choose(catalog).items() if names}
+    at_stake = frozenset[str]().union(*wanted.values())
+    segments = [each for each in catalog.segment_index.ordered if each.friendly_id in at_stake]
+    if segments:
+        verdicts = _verdicts(client, segments, wanted, now=now)
+        _store(verdicts, segments, wanted, now=now)
+
+
+def _lock(guest_ids: Collection[int]) -> None:
+    if db.is_postgres():
+        rows = Guest.objects.filter(pk__in=guest_ids).order_by("pk")
+        list(rows.select_for_update(no_key=True).values_list("pk"))
+
+
+def _verdicts(
+    client: ClientConfig,
+    segments: Sequence[SegmentSnapshot],
+    wanted: Mapping[int, _Names],
+    *,
+    now: datetime,
+) -> _Verdicts:
+    needs = conditions.joined(segment.condition.needs for segment in segments)
+    fields = frozenset[str]().union(*(segment.condition.fields for segment in segments))
+    held = guest_facts.segments_of(wanted)
+    facts = guest_facts.of_many(wanted, needs, fields, client=client, now=now, segments=held)
+    verdicts = _Verdicts()
+    for guest_id, of_guest in facts.items():
+        names = wanted[guest_id]
+        # The same list that conditions read: a segment sees what was judged before it.
+        within: list[str] = of_guest.guest["segments"]  # type: ignore[index,assignment]
+        for segment in segments:
+            if segment.friendly_id not in names:
+                continue
+            pair = (segment.id, guest_id)
+            holds, was = segment.condition.matches(of_guest), segment.friendly_id in within
+            if holds and not was:
+                within.append(segment.friendly_id)
+                verdicts.entered.add(pair)
+            elif was and not holds:
+                within.remove(segment.friendly_id)
+                verdicts.left.add(pair)
+            until = segment.condition.valid_until(of_guest)
+            verdicts.due[pair] = max(until, now + _SHORTEST_WAIT) if until else None
+    return verdicts
+
+
+def _store(
+    verdicts: _Verdicts,
+    segments: Sequence[SegmentSnapshot],
+    wanted: Mapping[int, _Names],
+    *,
+    now: datetime,
+) -> None:
+    leave(verdicts.left, now=now)
+    enter(verdicts.entered, now=now)
+    timed = [segment.id for segment in segments if segment.condition.is_timed]
+    if not timed:
+        return
+    rows = SegmentDue.objects.filter(segment__in=timed, guest__in=wanted)
+    known = {
+        (segment, guest): (pk, due_at)
+        for pk, segment, guest, due_at in rows.values_list("pk", "segment", "guest", "due_at")
+    }
+    over = [pk for pair, (pk, _) in known.items() if verdicts.due.get(pair, now) is None]
+    if over:
+        SegmentDue.objects.filter(pk__in=over).delete()
+    db.insert_rows(
+        SegmentDue,
+        [
+            {"segment_id": pair[0], "guest_id": pair[1], "due_at": due_at}
+            for pair, due_at in sorted(verdicts.due.items())
+            if due_at is not None and known.get(pair, (0, None))[1] != due_at
+        ],
+        on_conflict="(segment_id, guest_id) DO UPDATE SET due_at = excluded.due_at",
+    )
+
+
+def enter(pairs: Iterable[tuple[int, int]], *, now: datetime) -> int:
+    """Have guests be in segments, (segment, guest) each, from now on. Returns how many were not."""
+    rows = [
+        {"segment_id": segment, "guest_id": guest, "entered_at": now, "left_at": None}
+        for segment, guest in sorted(pairs)
+    ]
+    return len(db.insert_rows(SegmentMembership, rows, ignore_conflicts=True, returning=("id",)))
+
+
+def leave(pairs: Collection[tuple[int, int]], *, now: datetime) -> int:
+    """Have guests be out of segments, (segment, guest) each, from now on. Returns how many were."""
+    if not pairs:
+        return 0
+    segments, guests = ({pair[at] for pair in pairs} for at in (0, 1))
+    rows = SegmentMembership.objects.current().filter(segment__in=segments, guest__in=guests)
+    left = [
+        pk
+        for pk, segment, guest in rows.values_list("pk", "segment", "guest")
+        if (segment, guest) in pairs
+    ]
+    return SegmentMembership.objects.filter(pk__in=left).update(left_at=now)
+
+
+def hear_of_list(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> None:
+    """Judge these guests by the segments that depend on a list they were put on or taken off."""
+
+    def choose(catalog: Catalog) -> Mapping[int, _Names]:
+        return dict.fromkeys(guest_ids, catalog.segment_index.by_segments([segment.friendly_id]))
+
+    _judge(segment.client_id, guest_ids, choose, now=now)
+
+
+# --- as time passes --------------------------------------------------------------------
+
+
+def tend(now: datetime) -> None:
+    """Judge who is due, and build what is not built, for a while: a chore."""
+    deadline = time.monotonic() + _LONGEST
+    while _due(now).exists() and time.monotonic() < deadline:
+        db.retried(partial(_sweep, now=now))
+    while Segment.objects.unbuilt().exists() and time.monotonic() < deadline:
+        # Somebody else is building.
+        if not db.retried(partial(_build, now=now)):
+            break
+
+
+def _due(now: datetime) -> QuerySet[SegmentDue]:
+    return SegmentDue.objects.filter(due_at__lte=now)
+
+
+def _sweep(*, now: datetime) -> None:
+    """Judge the pairs that have been due longest."""
+    rows = _due(now).order_by("due_at", "pk")
+    due: dict[int, dict[int, set[str]]] = {}
+    taken = []
+    for pk, client_id, guest_id, name in rows.values_list(
+        "pk", "segment__client", "guest", "segment__friendly_id"
+    )[:_AT_ONCE]:
+        taken.append(pk)
+        due.setdefault(client_id, {}).setdefault(guest_id, set()).add(name)
+    for client_id, names in sorted(due.items()):
+        _judge(client_id, names, partial(_with_dependents, names), now=now)
+    # What is due still was not judged: the segment was deleted, or the guest is nobody now.
+    _due(now).filter(pk__in=taken).delete()
+
+
+def _with_dependents(due: Mapping[int, set[str]], catalog: Catalog) -> Mapping[int, _Names]:
+    index = catalog.segment_index
+    return {guest_id: index.by_segments(names) for guest_id, names in due.items()}
+
+
+# --- as segments change ----------------------------------------------------------------
+
+
+def _build(*, now: datetime) -> int:
+    """Judge the next guests by the segments that are not built. Returns how many guests."""
+    rows = Segment.objects.unbuilt().order_by("client", "built_to")
+    if db.is_postgres():
+        rows = rows.select_for_update(skip_locked=True, no_key=True)
+    pending = list(rows)
+    if not pending:
+        return 0
+    client_id, first = pending[0].client_id, pending[0].built_to or 0
+    together = [each for each in pending if each.client_id == client_id]
+    people = Guest.objects.survivors().filter(client=client_id, pk__gt=first)
+    ids = list(
+        people.exclude(type=Guest.Type.BOT).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]
+    )
+    if not ids:
+        refs = [each.pk for each in together if each.built_to == first]
+        Segment.objects.filter(pk__in=refs).update(built_to=None, built_at=now)
+        return 1
+    names = {each.friendly_id: each.built_to or 0 for each in together}
+
+    def choose(catalog: Catalog) -> Mapping[int, _Names]:
+        index = catalog.segment_index
+        return {
+            pk: index.by_segments(name for name, built_to in names.items() if pk > built_to)
+            for pk in ids
+        }
+
+    _judge(client_id, ids, choose, now=now)
+    behind = [each.pk for each in together if (each.built_to or 0) < ids[-1]]
+    Segment.objects.filter(pk__in=behind).update(built_to=ids[-1])
+    return len(ids)
+
+
+def build_all(*, now: datetime, progress: Callable[[int], None] | None = None) -> None:
+    """Build all segments that are not built, however long it takes."""
+    while done := db.retried(partial(_build, now=now)):
+        if progress:
+            progress(done)

@@ -1,0 +1,123 @@
+"""Saved audiences: segments, who is in them and was, and when that may change by time alone."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from tracking.models import Client, Guest
+
+
+class SegmentQuerySet(models.QuerySet["Segment"]):
+    def kept(self) -> "SegmentQuerySet":
+        """Segments that nobody has deleted."""
+        return self.filter(deleted_at__isnull=True)
+
+    def unbuilt(self) -> "SegmentQuerySet":
+        """Segments whose guests have not all been judged by the condition as it is now."""
+        return self.kept().filter(built_to__isnull=False)
+
+
+class Segment(models.Model):
+    """
+    A set of guests: those for whom a condition holds, or those that a list names.
+
+    `built_to`: guests up to this id stand as the condition says now, those
+    after it are still to be judged; None: all of them stand.
+    """
+
+    class Kind(models.TextChoices):
+        LIVE = "LIVE", _("By condition")
+        LIST = "LIST", _("List")
+
+    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    client = models.ForeignKey(
+        Client, on_delete=models.CASCADE, related_name="+", verbose_name=_("client")
+    )
+    name = models.CharField(_("name"), max_length=200)
+    friendly_id = models.CharField(
+        _("friendly ID"),
+        max_length=120,
+        help_text=_("What conditions and calls name it by. Made from the name, then fixed."),
+    )
+    description = models.TextField(_("description"), blank=True)
+    kind = models.CharField(_("kind"), max_length=4, choices=Kind.choices, default=Kind.LIVE)
+    condition: "models.JSONField[Any, Any]" = models.JSONField(
+        _("condition"), default=dict, blank=True
+    )
+    built_to = models.BigIntegerField(null=True, blank=True, editable=False)
+    built_at = models.DateTimeField(_("built at"), null=True, blank=True, editable=False)
+    catalog_version = models.BigIntegerField(default=0, editable=False, db_index=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    modified_at = models.DateTimeField(_("modified at"), auto_now=True)
+    modified_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = SegmentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("segment")
+        verbose_name_plural = _("segments")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "friendly_id"], name="personalize_segment_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MembershipQuerySet(models.QuerySet["SegmentMembership"]):
+    def current(self) -> "MembershipQuerySet":
+        """Who is in a segment now."""
+        return self.filter(left_at__isnull=True)
+
+
+class SegmentMembership(models.Model):
+    """That a guest is in a segment since, or was until. At most one of a pair is not over."""
+
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="memberships")
+    guest = models.ForeignKey(Guest, on_delete=models.CASCADE, related_name="+", db_index=False)
+    entered_at = models.DateTimeField(_("entered at"))
+    left_at = models.DateTimeField(_("left at"), null=True, blank=True)
+
+    objects = MembershipQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("segment membership")
+        verbose_name_plural = _("segment memberships")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["segment", "guest"],
+                condition=Q(left_at__isnull=True),
+                name="personalize_member_once",
+            ),
+        ]
+        indexes = [models.Index(fields=["guest", "-entered_at"], name="personalize_member_guest")]
+
+    def __str__(self) -> str:
+        return f"{self.guest_id} in {self.segment_id}"
+
+
+class SegmentDue(models.Model):
+    """When time alone may take a guest into a segment or out of it: then it is judged again."""
+
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="+", db_index=False)
+    guest = models.ForeignKey(Guest, on_delete=models.CASCADE, related_name="+")
+    due_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("due judgement")
+        verbose_name_plural = _("due judgements")
+        constraints = [
+            models.UniqueConstraint(fields=["segment", "guest"], name="personalize_due_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.segment_id} {self.guest_id} {self.due_at:%Y-%m-%d %H:%M:%S}"
