@@ -63,7 +63,7 @@ def _hear_events(owed: Owed) -> None:
     ):
         did.setdefault(client_id, {}).setdefault(root_id or guest_id or 0, set()).add(type)
     for client_id, types in sorted(did.items()):
-        _judge(client_id, types, partial(_by_events, types), now=owed.now)
+        _judge(client_id, partial(_by_events, types), now=owed.now)
 
 
 def _by_events(did: Mapping[int, set[str]], catalog: Catalog) -> Mapping[int, _Names]:
@@ -77,7 +77,7 @@ def _hear_purchases(owed: Owed) -> None:
         def choose(catalog: Catalog, people: Collection[int] = people) -> Mapping[int, _Names]:
             return dict.fromkeys(people, catalog.segment_index.by_purchases())
 
-        _judge(client_id, people, choose, now=owed.now)
+        _judge(client_id, choose, now=owed.now)
 
 
 def _hear_profiles(owed: Owed) -> None:
@@ -88,7 +88,7 @@ def _hear_profiles(owed: Owed) -> None:
         def choose(catalog: Catalog, people: Collection[int] = people) -> Mapping[int, _Names]:
             return dict.fromkeys(people, catalog.segment_index.everything())
 
-        _judge(client_id, people, choose, now=owed.now)
+        _judge(client_id, choose, now=owed.now)
 
 
 def _people(guest_ids: Collection[int]) -> dict[int, set[int]]:
@@ -104,6 +104,7 @@ def _retire(guest_ids: Collection[int], *, now: datetime) -> None:
     """Who was merged into another is in no segment; from the lists the other one takes over."""
     merged = Guest.objects.filter(pk__in=guest_ids, root__isnull=False)
     roots = dict(merged.values_list("pk", "root"))
+    lock({*roots, *(root for root in roots.values() if root)})
     held = SegmentMembership.objects.current().filter(guest__in=roots)
     listed = held.filter(segment__kind=Segment.Kind.LIST, segment__deleted_at__isnull=True)
     heirs = {
@@ -126,19 +127,12 @@ class _Verdicts:
     due: dict[tuple[int, int], datetime | None] = field(default_factory=dict)
 
 
-def _judge(client_id: int, guest_ids: Collection[int], choose: _Choose, *, now: datetime) -> None:
-    """
-    Judge guests of one client, by the segments that `choose` names for each of them.
-
-    What runs is read behind the locks: who waits here while a segment is
-    changed and built anew judges by the new one.
-    """
-    _lock(guest_ids)
+def _judge(client_id: int, choose: _Choose, *, now: datetime) -> None:
+    """Judge guests of one client, by the segments that `choose` names for each of them."""
     client = clients.by_id(client_id)
     if client is None:
         return
-    catalog = snapshots.catalog(client, version=snapshots.current_version(client_id))
-    wanted = {guest_id: names for guest_id, names in choose(catalog).items() if names}
+    catalog, wanted = _chosen(client, choose)
     at_stake = frozenset[str]().union(*wanted.values())
     segments = [each for each in catalog.segment_index.ordered if each.friendly_id in at_stake]
     if segments:
@@ -146,8 +140,26 @@ def _judge(client_id: int, guest_ids: Collection[int], choose: _Choose, *, now: 
         _store(verdicts, segments, wanted, now=now)
 
 
-def _lock(guest_ids: Collection[int]) -> None:
-    if db.is_postgres():
+def _chosen(client: ClientConfig, choose: _Choose) -> tuple[Catalog, Mapping[int, _Names]]:
+    """
+    Choose who is judged by what, and lock them: nobody else judges them meanwhile.
+
+    What runs is looked at again behind the locks: a worker that had to wait
+    while a segment was changed and built anew must not judge by the old one.
+    """
+    version = snapshots.current_version(client.id)
+    while True:
+        catalog = snapshots.catalog(client, version=version)
+        wanted = {guest_id: names for guest_id, names in choose(catalog).items() if names}
+        lock(wanted)
+        version = snapshots.current_version(client.id) if wanted else catalog.version
+        if version == catalog.version:
+            return catalog, wanted
+
+
+def lock(guest_ids: Collection[int]) -> None:
+    """Let nobody else say which segments these guests are in, until the transaction ends."""
+    if guest_ids and db.is_postgres():
         rows = Guest.objects.filter(pk__in=guest_ids).order_by("pk")
         list(rows.select_for_update(no_key=True).values_list("pk"))
 
@@ -244,7 +256,7 @@ def hear_of_list(segment: Segment, guest_ids: Collection[int], *, now: datetime)
     def choose(catalog: Catalog) -> Mapping[int, _Names]:
         return dict.fromkeys(guest_ids, catalog.segment_index.by_segments([segment.friendly_id]))
 
-    _judge(segment.client_id, guest_ids, choose, now=now)
+    _judge(segment.client_id, choose, now=now)
 
 
 # --- as time passes --------------------------------------------------------------------
@@ -276,7 +288,7 @@ def _sweep(*, now: datetime) -> None:
         taken.append(pk)
         due.setdefault(client_id, {}).setdefault(guest_id, set()).add(name)
     for client_id, names in sorted(due.items()):
-        _judge(client_id, names, partial(_with_dependents, names), now=now)
+        _judge(client_id, partial(_with_dependents, names), now=now)
     # What is due still was not judged: the segment was deleted, or the guest is nobody now.
     _due(now).filter(pk__in=taken).delete()
 
@@ -316,7 +328,7 @@ def _build(*, now: datetime) -> int:
             for pk in ids
         }
 
-    _judge(client_id, ids, choose, now=now)
+    _judge(client_id, choose, now=now)
     behind = [each.pk for each in together if (each.built_to or 0) < ids[-1]]
     Segment.objects.filter(pk__in=behind).update(built_to=ids[-1])
     return len(ids)

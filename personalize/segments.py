@@ -33,7 +33,6 @@ _OF_A_CALL = {
     "session": "of a visit",
     "time": "of the moment",
 }
-_AT_ONCE = 5000
 
 
 class SegmentError(ValueError):
@@ -232,9 +231,12 @@ def _documents_of(model: DecisionModel) -> list[Any]:
 def add(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> int:
     """Put guests on a list. Returns how many were not on it. Raises SegmentError."""
     _check_list(segment)
-    guests = Guest.objects.filter(client=segment.client_id, pk__in=guest_ids)
-    people = {root or pk for pk, root in guests.values_list("pk", "root")}
     with db.write():
+        # Whoever is merged meanwhile is so before this, or hears of it after.
+        memberships.lock(guest_ids)
+        guests = Guest.objects.filter(client=segment.client_id, pk__in=guest_ids)
+        people = {root or pk for pk, root in guests.values_list("pk", "root")}
+        memberships.lock(people)
         entered = memberships.enter({(segment.pk, guest) for guest in people}, now=now)
         memberships.hear_of_list(segment, people, now=now)
     return entered
@@ -245,6 +247,7 @@ def remove(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> in
     _check_list(segment)
     people = set(guest_ids)
     with db.write():
+        memberships.lock(people)
         left = memberships.leave({(segment.pk, guest) for guest in people}, now=now)
         memberships.hear_of_list(segment, people, now=now)
     return left
