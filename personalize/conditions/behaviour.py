@@ -95,13 +95,24 @@ def _counted(leaf: Behaviour, meant: Callable[[Facts], Iterator[Happened]]) -> P
         words = f"{happened}, wanted {wanted}" if not matched else f"{happened} ({wanted} wanted)"
         return Explanation(matched, "event", words, {f"event.{subject}": count})
 
+    def until(facts: Facts) -> datetime | None:
+        """What was done is forgotten one by one: the count falls to where the answer turns."""
+        ats = sorted(at for _, at in meant(facts) if at is not None)
+        if at_most is not None and len(ats) > at_most:
+            turn = len(ats) - at_most
+        elif len(ats) >= at_least > 0:
+            turn = len(ats) - at_least + 1
+        else:
+            return None
+        return ats[turn - 1] + timedelta(days=leaf.within.days or 0)
+
     did, did_not = ("saw", "did not see") if leaf.subject else ("did", "did not do")
     sentence = (
         f"Guest {did_not} {subject} {when}"
         if at_most == 0
         else f"Guest {did} {subject} {wanted} {when}"
     )
-    return Part(matches, explain, sentence, _until(leaf, meant))
+    return Part(matches, explain, sentence, never if leaf.within.days is None else until)
 
 
 # --- how much, and when ----------------------------------------------------------------

@@ -143,14 +143,33 @@ def _group_part(group: Group, parts: tuple[Part, ...]) -> Part:
         matched = all(outcomes) if group.kind == "all" else any(outcomes)
         return Explanation(matched, group.kind, sentence, {}, children)
 
-    return Part(matches, explain, sentence, _until_of(parts))
+    return Part(matches, explain, sentence, _until_of(parts, settles=group.kind == "any"))
 
 
-def _until_of(parts: tuple[Part, ...]) -> Until:
+def _until_of(parts: tuple[Part, ...], *, settles: bool) -> Until:
+    """
+    When a group could first change, whose answer one part alone settles by holding or failing.
+
+    While there are such parts all of them have to change before the group
+    does; when there are none, the first part that changes may change it.
+    """
     timed = [part.until for part in parts if part.until is not never]
     if not timed:
         return never
-    return lambda facts: earliest(until(facts) for until in timed)
+
+    def until(facts: Facts) -> datetime | None:
+        settling = [part for part in parts if part.matches(facts) is settles]
+        if not settling:
+            return earliest(each(facts) for each in timed)
+        last = None
+        for part in settling:
+            moment = part.until(facts)
+            if moment is None:
+                return None
+            last = moment if last is None else max(last, moment)
+        return last
+
+    return until
 
 
 def _all_of(tests: tuple[Matches, ...]) -> Matches:

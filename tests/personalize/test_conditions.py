@@ -517,6 +517,38 @@ def test_valid_until__any_tree_and_facts__is_not_after_the_first_change(
         assert compiled.matches(later) is compiled.matches(given_facts)
 
 
+@pytest.mark.parametrize(
+    ("tree", "days"),
+    [
+        # Forgetting one of the three is not enough; of two wanted, the second oldest is.
+        ({"event": "VIEW", "at_least": 1, "within": {"days": 30}}, 29),
+        ({"event": "VIEW", "at_least": 2, "within": {"days": 30}}, 28),
+        ({"event": "VIEW", "at_least": 3, "within": {"days": 30}}, 27),
+        ({"event": "VIEW", "at_least": 4, "within": {"days": 30}}, None),
+        ({"event": "VIEW", "at_most": 3, "within": {"days": 30}}, None),
+        ({"event": "VIEW", "at_most": 2, "within": {"days": 30}}, 27),
+        ({"event": "VIEW", "at_most": 0, "within": {"days": 30}}, 29),
+        # Who is not Irish may forget what they like.
+        (
+            {"all": [leaf("guest.country", "is", "IE"), {"event": "VIEW", "within": {"days": 30}}]},
+            None,
+        ),
+        (
+            {"any": [leaf("guest.country", "is", "FR"), {"event": "VIEW", "within": {"days": 30}}]},
+            None,
+        ),
+    ],
+)
+def test_valid_until__is_when_the_answer_turns_and_not_when_any_event_is_forgotten(
+    tree: dict[str, object], days: int | None
+) -> None:
+    history = [("VIEW", {}, NOW - timedelta(days=age)) for age in (1, 2, 3)]
+
+    until = conditions.compile(tree).valid_until(facts(guest={"country": "FR"}, history=history))
+
+    assert until == (None if days is None else NOW + timedelta(days=days))
+
+
 @settings(deadline=None)
 @given(st.sampled_from(conditions.OPERATORS), st.data())
 def test_operator__any_value__answers_true_or_false(
