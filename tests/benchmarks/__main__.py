@@ -20,6 +20,7 @@ from tests.benchmarks import (  # noqa: E402
     flows,
     items,
     report,
+    segments,
     visible,
 )
 from tests.benchmarks import cluster as clusters  # noqa: E402
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "drain": drain.measure,
     "flows": flows.measure,
     "items": items.measure,
+    "segments": segments.measure,
     "visible": visible.measure,
 }
 

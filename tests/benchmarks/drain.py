@@ -41,7 +41,7 @@ def measure(run: Run) -> None:
     recorded: list[str] = []
 
     def walk() -> float:
-        refs = _fill(client.id, numbers, size)
+        refs = fill(client.id, numbers, size)
         began = time.perf_counter()
         while pipeline.process_batch(now=timezone.now()):
             followers.run_due(now=timezone.now())
@@ -58,14 +58,14 @@ def measure(run: Run) -> None:
     few = size // 20
 
     def singly() -> float:
-        refs = _fill(client.id, numbers, few)
+        refs = fill(client.id, numbers, few)
         began = time.perf_counter()
         for ref in refs:
             pipeline.process_entries([ref], now=timezone.now())
         return few / (time.perf_counter() - began)
 
     def plainly() -> float:
-        refs = _fill(client.id, numbers, few)
+        refs = fill(client.id, numbers, few)
         began = time.perf_counter()
         for ref in refs:
             _record_plainly(ref)
@@ -90,7 +90,7 @@ def measure(run: Run) -> None:
     report.figure("  that is", sorted(walked)[len(walked) // 2], "ev/s")
 
 
-def _fill(client_id: int, numbers: "itertools.cycle[int]", size: int) -> list[uuid.UUID]:
+def fill(client_id: int, numbers: "itertools.cycle[int]", size: int) -> list[uuid.UUID]:
     """Put events into an empty inbox, each of another guest."""
     accept.empty_inbox()
     now = timezone.now()
