@@ -12,7 +12,8 @@ from personalize.conditions.evaluation import (
 )
 from personalize.conditions.facts import Facts, Needs, joined, normalise_params
 from personalize.conditions.operators import MAX_DAYS, OPERATORS, Operator, operators_for
-from personalize.conditions.parts import Explanation, comparison
+from personalize.conditions.parts import Ask, Explanation, comparison
+from personalize.conditions.readings import NotKept, Recalled, Unkeepable, pack, unpack
 from personalize.conditions.registry import Field, Registry, default_registry
 from personalize.conditions.tree import (
     MAX_DEPTH,
@@ -38,6 +39,7 @@ __all__ = [
     "MEASURES",
     "NOBODY",
     "OPERATORS",
+    "Ask",
     "Behaviour",
     "Compiled",
     "Condition",
@@ -48,9 +50,12 @@ __all__ = [
     "Group",
     "Leaf",
     "Needs",
+    "NotKept",
     "Operator",
     "Problem",
+    "Recalled",
     "Registry",
+    "Unkeepable",
     "comparison",
     "compile",
     "compile_condition",
@@ -59,7 +64,9 @@ __all__ = [
     "leaves_of",
     "normalise_params",
     "operators_for",
+    "pack",
     "parse",
     "segments_in",
+    "unpack",
     "validate",
 ]

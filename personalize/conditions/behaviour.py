@@ -12,12 +12,16 @@ from datetime import datetime, timedelta
 from personalize.conditions.facts import Facts, step_reader
 from personalize.conditions.operators import as_number, as_text
 from personalize.conditions.parts import (
+    Ask,
     Explanation,
     Part,
     Until,
+    by_outcome,
     comparison,
+    digest,
     earliest,
     never,
+    of_leaf,
     outcome,
     show_operand,
     turns,
@@ -88,8 +92,11 @@ def _counted(leaf: Behaviour, meant: Callable[[Facts], Iterator[Happened]]) -> P
                 return False
         return count >= at_least
 
-    def explain(facts: Facts) -> Explanation:
-        count = sum(1 for _ in meant(facts))
+    def count_of(facts: Facts) -> object:
+        return sum(1 for _ in meant(facts))
+
+    def explain(reading: object, now: datetime) -> Explanation:
+        count = reading if isinstance(reading, int) else 0
         matched = count >= at_least and (at_most is None or count <= at_most)
         happened = f"{_was(leaf, subject)} {times(count)} {when}"
         words = f"{happened}, wanted {wanted}" if not matched else f"{happened} ({wanted} wanted)"
@@ -112,7 +119,10 @@ def _counted(leaf: Behaviour, meant: Callable[[Facts], Iterator[Happened]]) -> P
         if at_most == 0
         else f"Guest {did} {subject} {wanted} {when}"
     )
-    return Part(matches, explain, sentence, never if leaf.within.days is None else until)
+    told = by_outcome("event", sentence)
+    ask = Ask(_reading(leaf), (at_least, at_most), count_of, explain, told)
+    end = never if leaf.within.days is None else until
+    return Part(matches, lambda answer: answer(ask), sentence, end, (ask,))
 
 
 # --- how much, and when ----------------------------------------------------------------
@@ -134,9 +144,8 @@ def _measured(
     def matches(facts: Facts) -> bool:
         return compare(value_of(facts), facts.now)
 
-    def explain(facts: Facts) -> Explanation:
-        value = value_of(facts)
-        matched = compare(value, facts.now)
+    def explain(value: object, now: datetime) -> Explanation:
+        matched = compare(value, now)
         words = f"{outcome(measure.comparison, value, operand, matched)}, {of}"
         name = f"event.{_subject(leaf)}.{measure.comparison.field.name}"
         return Explanation(matched, "event", _capital(words), {name: value})
@@ -146,7 +155,10 @@ def _measured(
 
     sentence = _capital(f"{measure.comparison.field.label} {of} {how}")
     is_timed = leaf.within.days is not None or measure.comparison.operator.span is not None
-    return Part(matches, explain, sentence, until if is_timed else never)
+    told = by_outcome("event", sentence)
+    ask = Ask(_reading(leaf), of_leaf(measure.comparison), value_of, explain, told)
+    end = until if is_timed else never
+    return Part(matches, lambda answer: answer(ask), sentence, end, (ask,))
 
 
 def _taker(measure: Measure) -> Callable[[Sequence[Happened]], object]:
@@ -185,6 +197,22 @@ def _sum(numbers: Sequence[int | float]) -> int | float | None:
         return as_number(sum(numbers))
     except OverflowError:
         return None
+
+
+def _reading(leaf: Behaviour) -> str:
+    """
+    Name what a leaf reads: `event.ADD session`, `event.ADD 30d sum(price)`.
+
+    Conditions on the events themselves are named by their digest.
+    """
+    days, measure = leaf.within.days, leaf.measure
+    when = "session" if leaf.within.in_session else "ever" if days is None else f"{days}d"
+    words = [f"event.{leaf.event}", when]
+    if measure is not None:
+        words.append(f"{measure.kind}({'.'.join(measure.of)})")
+    if leaf.where:
+        words.append(f"where {digest([(each.field.name, *of_leaf(each)) for each in leaf.where])}")
+    return " ".join(words)
 
 
 # --- words -----------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """
 What a tree means: one pure evaluator, once as a bare answer and once with its reasons.
 
-Evaluation is total: whatever JSON the facts hold, the answer is true or false. `matches` and
-`explain(...).matched` share the test of every leaf, so they cannot disagree.
+Evaluation is total: whatever JSON the facts hold, the answer is true or false. `matches`,
+`explain(...).matched` and `recall(...).matched` share the test of every leaf, so they cannot
+disagree.
 """
 
 from __future__ import annotations
@@ -10,23 +11,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from personalize.conditions import behaviour
 from personalize.conditions.facts import Facts, Needs, joined
 from personalize.conditions.operators import as_datetime
 from personalize.conditions.parts import (
+    Answer,
+    Ask,
     Explanation,
     Matches,
     Part,
     Until,
+    by_outcome,
     comparison,
     earliest,
     never,
+    of_leaf,
     outcome,
     show_operand,
     turns,
     value_test,
 )
+from personalize.conditions.readings import Recalled
 from personalize.conditions.registry import SEGMENTS, Registry, default_registry
 from personalize.conditions.tree import Behaviour, Condition, Group, Leaf, parse
 from personalize.conditions.wording import compared
@@ -41,6 +48,7 @@ class Compiled:
     fields: the names of the fields read; segments: the friendly ids of those named;
     sentence: the whole tree in English.
     valid_until(facts): until then time alone changes nothing; None: for ever.
+    asks: what its leaves read and how they judge it, in the tree's order.
     """
 
     condition: Condition
@@ -50,7 +58,8 @@ class Compiled:
     segments: frozenset[str]
     sentence: str
     valid_until: Until
-    _explain: Callable[[Facts], Explanation]
+    asks: tuple[Ask, ...]
+    _explain: Callable[[Answer], Explanation]
 
     @property
     def is_timed(self) -> bool:
@@ -58,7 +67,20 @@ class Compiled:
         return self.valid_until is not never
 
     def explain(self, facts: Facts) -> Explanation:
-        return self._explain(facts)
+        return self._explain(lambda ask: ask.explain(ask.read(facts), facts.now))
+
+    def readings(self, facts: Facts) -> dict[str, object]:
+        """Return what every leaf reads, by the subject of the reading."""
+        return {ask.subject: ask.read(facts) for ask in self.subjects}
+
+    def recall(self, recalled: Recalled) -> Explanation:
+        """Explain it from what was read of facts that are gone. Raises NotKept."""
+        return self._explain(recalled.answer)
+
+    @cached_property
+    def subjects(self) -> tuple[Ask, ...]:
+        """One ask of each subject."""
+        return tuple({ask.subject: ask for ask in reversed(self.asks)}.values())[::-1]
 
 
 def compile(tree: object, registry: Registry = default_registry) -> Compiled:
@@ -78,6 +100,7 @@ def compile_condition(condition: Condition) -> Compiled:
         segments=segments_in(condition),
         sentence=part.sentence,
         valid_until=part.until,
+        asks=part.asks,
         _explain=part.explain,
     )
 
@@ -137,13 +160,15 @@ def _group_part(group: Group, parts: tuple[Part, ...]) -> Part:
         matches = _any_of(tests)
     sentence = _join(group, [part.sentence for part in parts])
 
-    def explain(facts: Facts) -> Explanation:
-        children = tuple(part.explain(facts) for part in parts)
+    def explain(answer: Answer) -> Explanation:
+        children = tuple(part.explain(answer) for part in parts)
         outcomes = [child.matched for child in children]
         matched = all(outcomes) if group.kind == "all" else any(outcomes)
         return Explanation(matched, group.kind, sentence, {}, children)
 
-    return Part(matches, explain, sentence, _until_of(parts, settles=group.kind == "any"))
+    asks = tuple(ask for part in parts for ask in part.asks)
+    until = _until_of(parts, settles=group.kind == "any")
+    return Part(matches, explain, sentence, until, asks)
 
 
 def _until_of(parts: tuple[Part, ...], *, settles: bool) -> Until:
@@ -196,11 +221,11 @@ def _not_part(part: Part) -> Part:
     inner = part.matches
     sentence = f"not ({part.sentence})"
 
-    def explain(facts: Facts) -> Explanation:
-        child = part.explain(facts)
+    def explain(answer: Answer) -> Explanation:
+        child = part.explain(answer)
         return Explanation(not child.matched, "not", sentence, {}, (child,))
 
-    return Part(lambda facts: not inner(facts), explain, sentence, part.until)
+    return Part(lambda facts: not inner(facts), explain, sentence, part.until, part.asks)
 
 
 def _join(group: Group, sentences: list[str]) -> str:
@@ -221,26 +246,33 @@ def _field_part(leaf: Leaf) -> Part:
     operand = show_operand(leaf)
     sentence = f"{leaf.field.label} {compared(leaf.operator.label, operand)}"
 
-    def explain(facts: Facts) -> Explanation:
-        value = read(facts)
-        matched = compare(value, facts.now)
+    def explain(value: object, now: datetime) -> Explanation:
+        matched = compare(value, now)
         given, shown = value, value
         if leaf.field.has_alternatives and isinstance(value, tuple):
             given = value[0]
             # Show the spelling that decided, or the sentence would not be true.
-            shown = next((each for each in value if compare(each, facts.now) is matched), given)
+            shown = next((each for each in value if compare(each, now) is matched), given)
         words = outcome(leaf, shown, operand, matched)
         return Explanation(matched, "field", words, {leaf.field.name: given})
 
+    ask = Ask(leaf.field.name, of_leaf(leaf), read, explain, by_outcome("field", sentence))
     if leaf.operator.span is not None:
         return Part(
             lambda facts: compare(read(facts), facts.now),
-            explain,
+            lambda answer: answer(ask),
             sentence,
             lambda facts: turns(leaf, read(facts), facts.now),
+            (ask,),
         )
     test = value_test(leaf)
-    return Part(lambda facts: test(read(facts)), explain, sentence, _clock(leaf))
+    return Part(
+        lambda facts: test(read(facts)),
+        lambda answer: answer(ask),
+        sentence,
+        _clock(leaf),
+        (ask,),
+    )
 
 
 def _clock(leaf: Leaf) -> Until:

@@ -1,14 +1,19 @@
 """
 What a part of a tree is once it is compiled: its answer, its reasons, its words, its end.
 
-The evaluators of groups, fields and behaviour make them; `compile` joins them.
+The evaluators of groups, fields and behaviour make them; `compile` joins them. Reasons are given
+through `Answer`, one leaf at a time: from facts, or from what was read of facts at another time.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from personalize.conditions.facts import Facts
 from personalize.conditions.operators import as_datetime
@@ -72,13 +77,64 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """
+    What one leaf asks: what it reads, and how it judges what was read.
+
+    subject: names what is read; leaves that read the same have the same one, whatever they make
+    of it. It is made of stored names alone, never of labels, so that it stays the same for ever.
+    of: what tells the leaf from others of its subject. read: fetches the reading: a field's
+    value, how often something was done, or what a measure gives. explain: a reading, and now,
+    -> whether and why it holds. outcome: the same where all that is known is whether it held.
+    """
+
+    subject: str
+    of: tuple[object, ...]
+    read: Callable[[Facts], object]
+    explain: Callable[[object, datetime], Explanation]
+    outcome: Callable[[bool], Explanation]
+
+    @cached_property
+    def key(self) -> str:
+        """A short name of the leaf among those of its subject."""
+        return digest(self.of)
+
+
+#: How a leaf is answered.
+Answer = Callable[[Ask], Explanation]
+
+
+def digest(values: object) -> str:
+    """Return eight characters that stand for stored values: the same at any time, anywhere."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    found = hashlib.blake2b(text.encode(), digest_size=6).digest()
+    return base64.urlsafe_b64encode(found).decode()
+
+
+def of_leaf(leaf: Leaf) -> tuple[object, ...]:
+    """Return what tells a comparison from others of its field."""
+    return (leaf.operator.type, leaf.operator.name, leaf.operand)
+
+
+def by_outcome(kind: str, sentence: str) -> Callable[[bool], Explanation]:
+    """Return what explains a leaf of which only the outcome is known."""
+
+    def explain(held: bool) -> Explanation:
+        words = "It held that" if held else "It did not hold that"
+        return Explanation(held, kind, f"{words} {sentence} (the value was not kept)", {})
+
+    return explain
+
+
+@dataclass(frozen=True)
 class Part:
-    """A compiled part of a tree."""
+    """A compiled part of a tree. asks: those of its leaves, in the tree's order."""
 
     matches: Matches
-    explain: Callable[[Facts], Explanation]
+    explain: Callable[[Answer], Explanation]
     sentence: str
     until: Until
+    asks: tuple[Ask, ...]
 
 
 def never(facts: Facts) -> None:
