@@ -21,15 +21,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from personalize.conditions import Facts, Needs, default_registry
+from personalize.conditions import Facts, Needs, Recalled, default_registry
 from personalize.conditions.wording import show
 from personalize.decisions.outputs import Unfit, prepare, read_output
+from personalize.decisions.samples import facts_of
 from personalize.decisions.types import (
     Call,
     Decision,
     HasOffer,
+    NotReplayable,
     Output,
     OutputType,
     every_offer,
@@ -38,6 +40,9 @@ from personalize.decisions.types import (
 logger = logging.getLogger("personalize")
 
 Decide = Callable[[Facts], Mapping[str, object] | None]
+
+#: The subject of the events of the session that a callable declares.
+_EVENTS = "events session"
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,42 @@ class CompiledCall:
         is_offered = any(output.type is OutputType.OFFER for output in self.outputs)
         return None if is_offered else frozenset()
 
+    @property
+    def reads(self) -> Mapping[str, Callable[[Facts], object]]:
+        found: dict[str, Callable[[Facts], object]] = {}
+        for name in sorted(self.fields):
+            field = default_registry.resolve(name)
+            if field is not None:
+                found[name] = field.reader()
+        if self.needs.events:
+            found[_EVENTS] = _reader_of_events(self.needs.events)
+        return found
+
+    def recall(
+        self, recalled: Recalled, *, has_offer: HasOffer = every_offer, cells: int | None = None
+    ) -> Decision:
+        """Ask it again about the facts that it declared. Raises NotKept and NotReplayable."""
+        decision = self.decide(self._facts(recalled), has_offer=has_offer)
+        if self.registered is None:
+            raise NotReplayable(decision.fault)
+        return decision
+
+    def _facts(self, recalled: Recalled) -> Facts:
+        read = {name: recalled.value(name) for name in self.reads}
+        stated = {name: _first_spelling(value) for name, value in read.items() if name != _EVENTS}
+        if "page" in stated:
+            # The page's path is read from the page.
+            stated.pop("page.path", None)
+        facts = facts_of(stated, now=recalled.now)
+        events = read.get(_EVENTS)
+        events = [(kind, data) for kind, data in events] if isinstance(events, list) else []
+        facts = replace(facts, time_zone=recalled.time_zone, events=events)
+        for name, reader in self.reads.items():
+            # A field that computes what it reads may not find that where its name says.
+            if reader(facts) != read[name]:
+                raise NotReplayable(f"“{self.call.name}” reads {show(name)}, which is computed.")
+        return facts
+
     def decide(self, facts: Facts, *, has_offer: HasOffer = every_offer) -> Decision:
         """Answer for these facts; what the callable may do wrong is a fault, never an error."""
         given, fault = self._ask(facts)
@@ -188,6 +229,14 @@ class CompiledCall:
             except Unfit as unfit:
                 raise Unfit(f"its output “{name}” needs {unfit}") from None
         return found
+
+
+def _first_spelling(value: object) -> object:
+    return value[0] if isinstance(value, tuple) and value else value
+
+
+def _reader_of_events(types: frozenset[str]) -> Callable[[Facts], object]:
+    return lambda facts: [[kind, dict(data)] for kind, data in facts.events if kind in types]
 
 
 def compile_call(call: Call) -> CompiledCall:

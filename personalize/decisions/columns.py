@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from personalize.conditions import Condition, Facts, Leaf, compile_condition
+from personalize.conditions import Ask, Condition, Facts, Leaf, Recalled, compile_condition
 from personalize.conditions.parts import value_test
 from personalize.decisions.scales import Scale, scale_of
 from personalize.decisions.types import Input
@@ -25,27 +25,39 @@ class Column:
     """
     rows: the rows that hold for these facts. of_value: those that hold for a value of the
     column's field; None for a column of whole conditions, and for one that asks what time it
-    is. free: the rows without a cell.
+    is. recall: the rows that held for what was read of facts that are gone; raises NotKept.
+    free: the rows without a cell. asks: what its cells read.
     """
 
     input: Input
     leaves: tuple[Leaf | None, ...]
     rows: Callable[[Facts], Rows]
     of_value: Callable[[object], Rows] | None
+    recall: Callable[[Recalled], Rows]
     free: Rows
+    asks: tuple[Ask, ...]
 
 
 def compile_column(input: Input, cells: Sequence[Condition | None]) -> Column:
     """Compile the cells of a column; the first one is bit 0."""
     free = sum(1 << bit for bit, cell in enumerate(cells) if cell is None)
     if input.field is None or _asks_the_time(input, cells):
-        return Column(input, (), _of_conditions(cells, free), None, free)
+        return _of_conditions(input, cells, free)
     leaves = tuple(cell if isinstance(cell, Leaf) else None for cell in cells)
     tests = _by_tests(leaves, free)
     scale = scale_of([leaf for leaf in leaves if leaf is not None])
     of_value = tests if scale is None else _by_scale(scale, tests)
-    read = input.field.reader()
-    return Column(input, leaves, lambda facts: of_value(read(facts)), of_value, free)
+    read, name = input.field.reader(), input.field.name
+    first = next((leaf for leaf in leaves if leaf is not None), None)
+    return Column(
+        input,
+        leaves,
+        lambda facts: of_value(read(facts)),
+        of_value,
+        lambda recalled: of_value(recalled.value(name)),
+        free,
+        () if first is None else compile_condition(first).asks,
+    )
 
 
 def _asks_the_time(input: Input, cells: Sequence[Condition | None]) -> bool:
@@ -90,12 +102,11 @@ def _by_scale(scale: Scale, of_value: Callable[[object], Rows]) -> Callable[[obj
     return look_up
 
 
-def _of_conditions(cells: Sequence[Condition | None], free: Rows) -> Callable[[Facts], Rows]:
-    tests = tuple(
-        (compile_condition(cell).matches, 1 << bit)
-        for bit, cell in enumerate(cells)
-        if cell is not None
-    )
+def _of_conditions(input: Input, cells: Sequence[Condition | None], free: Rows) -> Column:
+    compiled = [
+        (compile_condition(cell), 1 << bit) for bit, cell in enumerate(cells) if cell is not None
+    ]
+    tests = tuple((condition.matches, row) for condition, row in compiled)
 
     def rows(facts: Facts) -> Rows:
         found = free
@@ -104,4 +115,9 @@ def _of_conditions(cells: Sequence[Condition | None], free: Rows) -> Callable[[F
                 found |= row
         return found
 
-    return rows
+    def recall(recalled: Recalled) -> Rows:
+        held = (row for condition, row in compiled if condition.recall(recalled).matched)
+        return free | sum(held)
+
+    asks = {ask.subject: ask for condition, _ in compiled for ask in condition.subjects}
+    return Column(input, (), rows, None, recall, free, tuple(asks.values()))

@@ -19,11 +19,19 @@ fault the answer is that of no row hitting.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from personalize.conditions import Compiled, Facts, Group, Needs, compile_condition
+from personalize.conditions import (
+    Compiled,
+    Explanation,
+    Facts,
+    Group,
+    Needs,
+    Recalled,
+    compile_condition,
+)
 from personalize.decisions.columns import Column, Rows, compile_column
 from personalize.decisions.types import (
     Aggregator,
@@ -78,18 +86,46 @@ class CompiledTable:
 
     def decide(self, facts: Facts, *, has_offer: HasOffer = every_offer) -> Decision:
         """Answer for these facts. Total: whatever they hold, never an error."""
-        asking = _Asking(self, has_offer)
-        return asking.answer(self.rows(facts))
+        return self.answer(self.rows(facts), has_offer)
+
+    def answer(self, found: Rows, has_offer: HasOffer) -> Decision:
+        """Answer for the rows whose cells all hold."""
+        return _Asking(self, has_offer).answer(found)
+
+    @cached_property
+    def reads(self) -> Mapping[str, Callable[[Facts], object]]:
+        return {ask.subject: ask.read for column in self.columns for ask in column.asks}
+
+    def recall(
+        self, recalled: Recalled, *, has_offer: HasOffer = every_offer, cells: Rows | None = None
+    ) -> Decision:
+        """
+        Answer for what was read of facts that are gone. Raises NotKept.
+
+        cells: the rows whose cells all held, where that is kept instead of what was read.
+        """
+        if cells is None:
+            cells = (1 << len(self.ranked)) - 1
+            for column in self.columns:
+                if cells:
+                    cells &= column.recall(recalled)
+        return self.answer(cells, has_offer)
 
     def explain(self, facts: Facts, *, most: int = 100) -> list[RowReport]:
         """Say of each row, in the table's order, whether its cells hold, and why."""
-        found = self.rows(facts)
-        bits = {row.number: bit for bit, row in enumerate(self.ranked)}
+        numbers = [row.number for row in self.table.rows[:most]]
+        return self.explain_rows(lambda condition: condition.explain(facts), numbers)
+
+    def explain_rows(
+        self, explain: Callable[[Compiled], Explanation], numbers: Collection[int]
+    ) -> list[RowReport]:
+        """Say the same of some rows, by whatever explains a condition."""
         reports = []
-        for row in self.table.rows[:most]:
-            because = _condition_of(row).explain(facts).because()
-            is_hit = bool(found >> bits[row.number] & 1)
-            reports.append(RowReport(row.number, is_hit, because or ["It holds for everybody"]))
+        for row in self.table.rows:
+            if row.number in numbers:
+                explanation = explain(_condition_of(row))
+                because = explanation.because() or ["It holds for everybody"]
+                reports.append(RowReport(row.number, explanation.matched, because))
         return reports
 
     @cached_property

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from personalize.conditions import Condition, Facts, Field, Needs, Problem
+from personalize.conditions import Condition, Facts, Field, Needs, Problem, Recalled
 
 
 class OutputType(StrEnum):
@@ -46,6 +46,10 @@ class Aggregator(StrEnum):
 
 #: The aggregators that calculate: they need numbers.
 NUMERIC = (Aggregator.SUM, Aggregator.MIN, Aggregator.MAX)
+
+
+class NotReplayable(LookupError):
+    """A decision cannot be made again from what was kept of it; the text says why."""
 
 
 class DecisionInvalid(ValueError):
@@ -173,5 +177,18 @@ class Decider(Protocol):
     def offers(self) -> frozenset[str] | None:
         """The refs it can answer with; None where only asking tells."""
 
+    @property
+    def reads(self) -> Mapping[str, Callable[[Facts], object]]:
+        """What it reads of the facts, by subject: what has to be kept for `recall`."""
+
     def decide(self, facts: Facts, *, has_offer: HasOffer = every_offer) -> Decision:
         """Answer. Total: whatever the facts hold, never an error."""
+
+    def recall(
+        self, recalled: Recalled, *, has_offer: HasOffer = every_offer, cells: int | None = None
+    ) -> Decision:
+        """
+        Answer for what was read of facts that are gone. Raises NotKept and NotReplayable.
+
+        cells: of a table, the rows whose cells all held, as bits, where that is kept instead.
+        """
