@@ -102,6 +102,19 @@ def assign(*, traffic: Traffic, bucket_ref: str) -> Assignment:
     )
 
 
+def span(splits: Sequence[Split], variant_ref: str) -> tuple[float, float]:
+    """Return from where to where in [0, 1) a variant's guests stand; (0, 0) where it has none."""
+    if len(splits) == 1:
+        return (0.0, 1.0) if splits[0].variant_ref == variant_ref else (0.0, 0.0)
+    total = sum(split.weight for split in splits)
+    reached = 0.0
+    for split in splits:
+        if split.variant_ref == variant_ref and split.weight > 0:
+            return reached / total, (reached + split.weight) / total
+        reached += split.weight
+    return 0.0, 0.0
+
+
 def _choose(splits: Sequence[Split], split_bucket: float) -> str | None:
     # An experience has one variant; whatever share it was saved with is all there is.
     if len(splits) == 1:

@@ -12,13 +12,15 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from operator import methodcaller
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from personalize import bucketing, context, deciding, exits, matching, rendering, targeting
-from personalize.conditions import Facts
+from personalize.conditions import Compiled, Facts
 from personalize.context import Visitor
 from personalize.deciding import Decided
 from personalize.snapshots import Definition, FlowSnapshot, VariantSnapshot
@@ -102,26 +104,31 @@ def choose(
 ) -> tuple[Chosen | None, list[Gate]]:
     """Return the first candidate whose gates are all open, and the gates that closed before it."""
     closed: list[Gate] = []
+    holds = methodcaller("matches", facts)
+    why = partial(_why, facts) if explain else None
+    bucket_ref = str(visitor.bucket_ref)
     for flow in candidates:
-        gate = targeting.closed_gate(
+        standing = targeting.admit(
             flow.friendly_id,
             flow.definition,
             is_live=flow.is_live(now),
             channel=channel,
-            facts=facts,
+            holds=holds,
+            bucket_ref=bucket_ref,
             segments=visitor.catalog.segments,
-            explain=explain,
+            why=why,
         )
-        if gate is None:
-            assignment = bucketing.assign(
-                traffic=flow.definition.traffic, bucket_ref=str(visitor.bucket_ref)
-            )
-            if assignment.variant_ref is not None:
-                variant = flow.definition.variants[assignment.variant_ref]
-                return Chosen(flow, variant, assignment), closed
-            gate = _not_assigned(flow, assignment)
-        closed.append(gate)
+        if standing.gate is not None:
+            closed.append(standing.gate)
+            continue
+        assignment = standing.assignment
+        assert assignment is not None and assignment.variant_ref is not None
+        return Chosen(flow, flow.definition.variants[assignment.variant_ref], assignment), closed
     return None, closed
+
+
+def _why(facts: Facts, condition: Compiled) -> str:
+    return "; ".join(condition.explain(facts).because())
 
 
 def render(chosen: Chosen, decided: Decided, facts: Facts, visitor: Visitor) -> Rendered:
@@ -154,18 +161,6 @@ def _point_of_sale(request: FlowRequest, client: ClientConfig) -> PointOfSaleCon
         raise UnknownPointOfSale(f"There is no point of sale “{given}”. Valid ones: {valid}.")
     # SDKs must be given a site's name, whether storefronts are named here or not.
     return found or client.default_point_of_sale
-
-
-def _not_assigned(flow: FlowSnapshot, assignment: bucketing.Assignment) -> Gate:
-    if not assignment.allocated:
-        share = flow.definition.traffic.percent
-        at = assignment.allocation_bucket * 100
-        return Gate(
-            flow.friendly_id,
-            Reason.NOT_ALLOCATED,
-            f"{share:g} % of the guests are let in; this guest stands at {at:.2f}.",
-        )
-    return Gate(flow.friendly_id, Reason.NO_VARIANT, "No variant has a share of the traffic.")
 
 
 def _not_showable(chosen: Chosen, rendered: Rendered, variants: frozenset[str]) -> Gate | None:
