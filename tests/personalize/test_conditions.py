@@ -542,7 +542,7 @@ def test_valid_until__any_tree_and_facts__is_not_after_the_first_change(
 def test_valid_until__is_when_the_answer_turns_and_not_when_any_event_is_forgotten(
     tree: dict[str, object], days: int | None
 ) -> None:
-    history = [("VIEW", {}, NOW - timedelta(days=age)) for age in (1, 2, 3)]
+    history: list[Any] = [("VIEW", {}, NOW - timedelta(days=age)) for age in (1, 2, 3)]
 
     until = conditions.compile(tree).valid_until(facts(guest={"country": "FR"}, history=history))
 
