@@ -9,7 +9,7 @@ promise between workers.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from tracking import db
+from tracking import companions, db
 from tracking.models import Event
 from tracking.types import Fresh, Locked, Message, Recorded, Sessionized
 
@@ -24,7 +24,11 @@ def drop_known(locked: Locked) -> Fresh:
 
 
 def record(items: Sequence[Sessionized], *, now: datetime) -> Recorded:
-    """Write the events, in one statement. Those another worker was faster with are left out."""
+    """
+    Write the events in one statement, and what came along with them.
+
+    Those that another worker was faster with are left out.
+    """
     made = db.insert_rows(
         Event,
         [
@@ -54,8 +58,9 @@ def record(items: Sequence[Sessionized], *, now: datetime) -> Recorded:
         returning=("ref",),
     )
     refs = {db.loaded_uuid(ref) for (ref,) in made}
-    messages = (item.identified.message for item in items)
-    return Recorded([message for message in messages if message.ref in refs])
+    recorded = [item for item in items if item.identified.message.ref in refs]
+    companions.write(recorded)
+    return Recorded([item.identified.message for item in recorded])
 
 
 def _recorded(names: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:

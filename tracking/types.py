@@ -180,7 +180,7 @@ class Message:
     message is where it states nothing new of its own; with `is_impersonal`
     it is nobody's. `joins` are identifiers among the stated with the hashes
     that another family has for them. `original` is the message as its client sent it, where
-    that is asked for again.
+    that is asked for again. `companions` are what other apps keep beside the event, by name.
     """
 
     ref: UUID
@@ -220,6 +220,7 @@ class Message:
     closes_session: bool = False
     own_session: bool = False
     warnings: tuple[str, ...] = ()
+    companions: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,8 +48,10 @@ class ExecutionBody(msgspec.Struct, kw_only=True, rename="camel"):
     currency: str = ""
     page: str = ""
     user_agent: str = ""
-    #: Why this variant: revision, gates and buckets, as far as the record needs them.
+    #: Why this variant, in brief: what the event says of it.
     decision: dict[str, Any] = {}
+    #: What other apps keep beside the event, by name, as they wrote it.
+    companions: dict[str, msgspec.Raw] = {}
 
 
 _decoder = msgspec.json.Decoder(ExecutionBody)
@@ -98,4 +100,5 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
         flow_execution_ref=run.ref,
         flow_ref=run.flow_ref,
         own_session=body.own_session,
+        companions={name: bytes(raw) for name, raw in body.companions.items()},
     )
