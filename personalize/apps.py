@@ -1,4 +1,4 @@
-"""The app's entry in a host's INSTALLED_APPS; subscribes to what changes of guests."""
+"""The app's entry in a host's INSTALLED_APPS; hears of events and guests."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -11,9 +11,10 @@ class PersonalizeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from personalize import checks, memberships, privacy, projections  # noqa: F401
-        from tracking import chores, followers
+        from personalize import checks, memberships, privacy, projections, records  # noqa: F401
+        from tracking import chores, companions, followers
 
+        companions.register(records.COMPANION, projections.keep_records)
         followers.register(
             projections.FOLLOWER, projections.follow_up, concerns=projections.concerns
         )

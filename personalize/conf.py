@@ -17,6 +17,8 @@ class Settings:
     # Address of a script that SDKs load into pages when web personalization is on; "" is off.
     WEB_LIBRARY_URL: str = ""
     RETAIN_EXECUTIONS_DAYS: int = 90
+    # Why each run ran: what was known of the guest then, so shorter is better for privacy.
+    RETAIN_DECISIONS_DAYS: int = 90
 
 
 settings = HostDict("PERSONALIZE", Settings)

@@ -17,8 +17,9 @@ import msgspec
 
 from personalize import decisions
 from personalize.conditions import Facts
-from personalize.decisions import Decision, OutputType
+from personalize.decisions import Decider, Decision, OutputType
 from personalize.snapshots import Catalog, DecisionSnapshot, Definition
+from personalize.types import OfferState
 
 logger = logging.getLogger("personalize")
 
@@ -33,19 +34,23 @@ class Decided:
     What a flow's decision model said.
 
     model: its friendly id; empty when the flow names none. outputs: as templates read them,
-    offers as objects. decision: the same by reference, with the rows it rests on.
+    offers as objects. decision: the same by reference, with the rows it rests on. offers: by
+    ref, of those it asked for, whether the guest could have them. decider: who was asked; None
+    where the flow names no model, or one that cannot be read.
     """
 
     model: str = ""
     revision: int = 0
     outputs: Mapping[str, Any] = field(default_factory=dict)
     decision: Decision = Decision({})
+    offers: Mapping[str, OfferState] = field(default_factory=dict)
+    decider: Decider | None = None
 
     @property
     def fault(self) -> str:
         return self.decision.fault
 
-    def record(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """Return what the TRACKING event says of it: at most a few KiB, offers by ref."""
         if not self.model:
             return {}
@@ -78,18 +83,15 @@ def decide(definition: Definition, facts: Facts, catalog: Catalog) -> Decided:
     return ask(model, decider, facts, catalog)
 
 
-def ask(
-    model: DecisionSnapshot, decider: decisions.Decider, facts: Facts, catalog: Catalog
-) -> Decided:
+def ask(model: DecisionSnapshot, decider: Decider, facts: Facts, catalog: Catalog) -> Decided:
     """Ask one model, with the client's offers as they stand."""
-    had: dict[str, bool | None] = {}
+    states: dict[str, OfferState] = {}
 
     def has_offer(ref: str) -> bool | None:
-        if ref not in had:
+        if ref not in states:
             offer = catalog.offers.get(ref)
-            is_usable = offer is not None and offer.is_readable
-            had[ref] = offer.is_for(facts) if offer and is_usable else None
-        return had[ref]
+            states[ref] = offer.state(facts) if offer else OfferState.BROKEN
+        return states[ref].is_had
 
     decision = decider.decide(facts, has_offer=has_offer)
     offered = {output.name for output in decider.outputs if output.type is OutputType.OFFER}
@@ -97,7 +99,7 @@ def ask(
         name: _shown(value, catalog) if name in offered else value
         for name, value in decision.outputs.items()
     }
-    return Decided(model.friendly_id, model.number, outputs, decision)
+    return Decided(model.friendly_id, model.number, outputs, decision, states, decider)
 
 
 def _shown(value: Any, catalog: Catalog) -> Any:

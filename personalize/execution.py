@@ -19,14 +19,24 @@ from uuid import UUID
 
 import msgspec
 
-from personalize import bucketing, context, deciding, exits, matching, rendering, targeting
+from personalize import (
+    bucketing,
+    context,
+    deciding,
+    exits,
+    matching,
+    records,
+    rendering,
+    targeting,
+)
 from personalize.conditions import Compiled, Facts
 from personalize.context import Visitor
 from personalize.deciding import Decided
 from personalize.snapshots import Definition, FlowSnapshot, VariantSnapshot
-from personalize.types import FlowRequest, Gate, Outcome, Reason
+from personalize.types import FlowRequest, Gate, OfferState, Outcome, Reason
 from tracking import inbox
-from tracking.types import ClientConfig, PointOfSaleConfig
+from tracking.types import BOT, ClientConfig, PointOfSaleConfig
+from tracking.wire.common import BOT_CHANNEL
 from tracking.wire.execution import DIALECT, ExecutionBody, FlowExecution
 
 logger = logging.getLogger("personalize")
@@ -68,7 +78,8 @@ def execute(request: FlowRequest, client: ClientConfig, *, now: datetime) -> Out
     if request.deadline_ms is not None and spent_ms > request.deadline_ms:
         return Outcome(reason=Reason.LATE, gates=gates)
     run = _run(chosen, visitor, rendered, spent_ms=spent_ms, now=now)
-    _record(run, chosen, decided, visitor, request, client, point_of_sale, now=now)
+    why = _why_it_ran(candidates, gates, chosen, decided, facts, visitor, request)
+    _record(run, why, chosen, decided, visitor, request, client, point_of_sale, now=now)
     return _outcome(run, chosen, decided, rendered, gates, now=now)
 
 
@@ -213,8 +224,46 @@ def _run(
     )
 
 
+def _why_it_ran(
+    candidates: Sequence[FlowSnapshot],
+    gates: Sequence[Gate],
+    chosen: Chosen,
+    decided: Decided,
+    facts: Facts,
+    visitor: Visitor,
+    request: FlowRequest,
+) -> dict[str, msgspec.Raw]:
+    """Return the decision's record, to come along with the event. None is made for crawlers."""
+    is_bot = visitor.guest is not None and visitor.guest.type == BOT
+    if is_bot or request.channel == BOT_CHANNEL:
+        return {}
+    body = records.encode(
+        records.Made(
+            facts=facts,
+            channel=request.channel,
+            bucket_ref=str(visitor.bucket_ref),
+            asked={flow.friendly_id: flow.definition for flow in candidates},
+            gates=gates,
+            flow=chosen.flow.friendly_id,
+            assignment=chosen.assignment,
+            model=decided.model,
+            model_revision=decided.revision,
+            decider=decided.decider,
+            decision=decided.decision,
+            offers=decided.offers,
+            audiences=[
+                visitor.catalog.offers[ref].audience
+                for ref, state in decided.offers.items()
+                if state in (OfferState.HAD, OfferState.AUDIENCE)
+            ],
+        )
+    )
+    return {records.COMPANION: msgspec.Raw(body)}
+
+
 def _record(
     run: FlowExecution,
+    why: dict[str, msgspec.Raw],
     chosen: Chosen,
     decided: Decided,
     visitor: Visitor,
@@ -241,8 +290,9 @@ def _record(
             "variant": chosen.variant.name,
             "allocationBucket": chosen.assignment.allocation_bucket,
             "splitBucket": chosen.assignment.split_bucket,
-            **decided.record(),
+            **decided.summary(),
         },
+        companions=why,
     )
     return inbox.accept(
         client=client, dialect=DIALECT, body=msgspec.json.encode(body), received_at=now

@@ -1,7 +1,13 @@
 """Which of the app's tables hold data of people: declared when the app is ready."""
 
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
 from personalize.models import (
     DecisionModel,
+    DecisionRecord,
     DecisionRevision,
     Execution,
     ExitCount,
@@ -17,9 +23,25 @@ from personalize.models import (
 )
 from tracking import privacy
 
+
+class _Records(privacy.Store):
+    """Records are kept as text, and given out as the JSON that they are."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            DecisionRecord,
+            lambda subject: DecisionRecord.objects.filter(guest__in=subject.guest_ids),
+        )
+
+    def documents(self, subject: privacy.Subject) -> Iterator[dict[str, Any]]:
+        for document in super().documents(subject):
+            yield {**document, "body": msgspec.json.decode(document["body"])}
+
+
 privacy.register(privacy.by_guest(Execution))
 privacy.register(privacy.by_guest(SegmentMembership))
 privacy.register(privacy.by_guest(SegmentDue))
+privacy.register(_Records())
 
 privacy.exempt(Flow, "What runs, as staff have made it.")
 privacy.exempt(Variant, "What is shown, as staff have made it.")

@@ -1,16 +1,19 @@
 """
-Executions, derived from TRACKING events: what `followers` calls with each recorded batch.
+Executions, derived from TRACKING events, and the records that come along with these.
 
-Idempotent: an execution's key is its event's, so hearing of an event twice
+`follow_up` is what `followers` calls with each recorded batch. It is
+idempotent: an execution's key is its event's, so hearing of an event twice
 changes nothing, and a rebuild from the events gives the same rows.
+`keep_records` is called in the transaction that writes the events.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from personalize.models import Execution, Flow
+from personalize.models import DecisionRecord, Execution, Flow
 from tracking import db, events
+from tracking.companions import Companion
 from tracking.followers import Owed
 from tracking.models import Event
 from tracking.types import TRACKING_TYPE, Told
@@ -26,6 +29,25 @@ def concerns(told: Told) -> bool:
 def follow_up(owed: Owed) -> None:
     """Write the executions among these events."""
     _project(Event.objects.filter(ref__in=owed.event_refs, type=TRACKING_TYPE))
+
+
+def keep_records(companions: Sequence[Companion]) -> None:
+    """Write the records of a batch's runs, in one statement."""
+    db.insert_rows(
+        DecisionRecord,
+        [
+            {
+                "ref": companion.ref,
+                "client_id": companion.client_id,
+                "guest_id": companion.guest_id,
+                "decided_at": companion.occurred_at,
+                "body": companion.body.decode(),
+            }
+            for companion in companions
+            if companion.guest_id is not None
+        ],
+        ignore_conflicts=True,
+    )
 
 
 def rebuild(*, progress: Callable[[int], None] | None = None) -> int:

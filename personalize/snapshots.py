@@ -19,6 +19,7 @@ from personalize import conditions, decisions, rendering, segment_index
 from personalize.bucketing import Split, Traffic
 from personalize.conditions import Facts, Needs
 from personalize.models import DecisionModel, Flow, FlowCatalog, FlowRevision, Offer, Segment
+from personalize.types import OfferState
 from tracking.types import ClientConfig
 
 
@@ -192,13 +193,17 @@ class OfferSnapshot:
         """What a template sees of it: its attributes, and its ref and name."""
         return {**self.attributes, "ref": self.ref, "name": self.name}
 
-    def is_for(self, facts: Facts) -> bool:
-        """Say whether a guest with these facts can have it now."""
-        if not self.is_live or (self.valid_from and facts.now < self.valid_from):
-            return False
+    def state(self, facts: Facts) -> OfferState:
+        """Say whether a guest with these facts can have it now, or why not."""
+        if not self.is_readable:
+            return OfferState.BROKEN
+        if not self.is_live:
+            return OfferState.NOT_LIVE
+        if self.valid_from and facts.now < self.valid_from:
+            return OfferState.NOT_YET
         if self.valid_to and facts.now >= self.valid_to:
-            return False
-        return self.audience.matches(facts)
+            return OfferState.OVER
+        return OfferState.HAD if self.audience.matches(facts) else OfferState.AUDIENCE
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,23 @@ class Reason(StrEnum):
     RENDER_FAILED = "RENDER_FAILED"
 
 
+class OfferState(StrEnum):
+    """Whether a guest could have an offer, or why not."""
+
+    HAD = "HAD"
+    NOT_LIVE = "NOT_LIVE"
+    NOT_YET = "NOT_YET"
+    OVER = "OVER"
+    AUDIENCE = "AUDIENCE"
+    #: Deleted, or with an audience that cannot be read any more.
+    BROKEN = "BROKEN"
+
+    @property
+    def is_had(self) -> bool | None:
+        """True, False, or None where there is no such offer: what decisions ask."""
+        return None if self is OfferState.BROKEN else self is OfferState.HAD
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRequest:
     """

@@ -1,13 +1,14 @@
 """The app's tables, one module per subject. Import models from here."""
 
 from .decisions import DecisionModel, DecisionRevision
-from .executions import Execution, ExitCount
+from .executions import DecisionRecord, Execution, ExitCount
 from .flows import Experience, Experiment, Flow, FlowCatalog, FlowRevision, Variant
 from .offers import Offer, OfferTemplate
 from .segments import Segment, SegmentDue, SegmentMembership
 
 __all__ = [
     "DecisionModel",
+    "DecisionRecord",
     "DecisionRevision",
     "Execution",
     "ExitCount",

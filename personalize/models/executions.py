@@ -38,6 +38,29 @@ class Execution(models.Model):
         return f"{self.flow_id} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
 
 
+class DecisionRecord(models.Model):
+    """
+    What the flow walk knew and decided when it ran: a fact beside the run's TRACKING event.
+
+    It comes with the event and is written with it, once; nothing makes it again. `body` is JSON
+    as `personalize.records` writes and reads it, kept as text: a database's own JSON would not
+    give every number back as it was.
+    """
+
+    ref = models.UUIDField(primary_key=True, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    guest = models.ForeignKey(Guest, on_delete=models.CASCADE, related_name="+")
+    decided_at = models.DateTimeField(_("decided at"), db_index=True)
+    body = models.TextField(_("record"))
+
+    class Meta:
+        verbose_name = _("decision record")
+        verbose_name_plural = _("decision records")
+
+    def __str__(self) -> str:
+        return f"{self.ref} {self.decided_at:%Y-%m-%d %H:%M:%S}"
+
+
 class ExitCount(models.Model):
     """How many calls a day ended at one of a flow's gates, by reason."""
 

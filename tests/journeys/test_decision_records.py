@@ -1,0 +1,286 @@
+"""Why a run ran: kept with its event, explained, made again, and let go."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from personalize import records, replaying, retention
+from personalize.models import DecisionRecord, Execution, Flow
+from personalize.records import MAX_BYTES, Record
+from personalize.revisions import StoredRevisions
+from personalize.types import OfferState
+from tests.api import Api
+from tests.conftest import Database
+from tracking import tasks
+from tracking.models import Event, Guest, InboxEntry
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+IRISH = {"field": "guest.country", "operator": "is", "value": "IE"}
+LOOKED = {"event": "VIEW", "at_least": 3, "within": "session"}
+ON_SHOES = {"field": "page", "operator": "contains", "value": "shoes"}
+
+
+def make_flow(api: Api, name: str, **attributes: Any) -> Any:
+    variants = [
+        {"name": "A", "isControl": True, "content": {"n": "{{ decision.n }}"}},
+        {"name": "B", "content": {"n": "{{ decision.n }}"}},
+    ]
+    body = {"name": name, "status": "LIVE", "subtype": "EXPERIMENT", "variants": variants}
+    return api.json(api.post("/v2/flowDefinitions", body | attributes, basic=True))
+
+
+def make_table(api: Api, **attributes: Any) -> str:
+    decision = {
+        "inputs": [{"field": "session.views"}],
+        "outputs": [{"name": "n", "type": "NUMBER", "default": 0}],
+        "rows": [{"when": [{"operator": "at_least", "value": 3}], "then": {"n": 7}}],
+        **attributes,
+    }
+    made = api.json(
+        api.post("/v2/decisionModels", {"name": "Rate", "decision": decision}, basic=True)
+    )
+    api.json(api.post("/v2/decisionModels/rate/publish", {}, basic=True))
+    return str(made["ref"])
+
+
+@pytest.fixture
+def ada(api: Api) -> str:
+    """A guest from Ireland, who has looked at three pages."""
+    browser: str = api.create_browser()["ref"]
+    api.json(api.identify(browser, ("EMAIL", "ada@example.com"), country="IE", firstname="Ada"))
+    for _ in range(3):
+        api.json(api.send("VIEW", browser))
+    return browser
+
+
+def call(api: Api, friendly_id: str, browser: str, **params: Any) -> Any:
+    return api.json(api.call_flows(friendly_id, browserId=browser, params=params))
+
+
+def record_of(row: DecisionRecord) -> Record:
+    return records.decode(row.body)
+
+
+def replayed(row: DecisionRecord) -> replaying.Replayed:
+    return replaying.replay(record_of(row), StoredRevisions(row.client_id))
+
+
+def test_run__of_a_flow__leaves_a_record_of_what_was_known_and_decided(
+    database: Database, api: Api, ada: str
+) -> None:
+    make_table(api)
+    make_flow(api, "Offer 1", channels=["MOBILE_APP"])
+    make_flow(api, "Offer 2", pageTargeting=ON_SHOES)
+    flow = make_flow(api, "Offer 3", audience={"all": [IRISH, LOOKED]}, decisionModel="rate")
+
+    assert call(api, "offer*", ada, page="/hats") == {"n": 7}
+
+    row, execution = DecisionRecord.objects.get(), Execution.objects.get()
+    record = record_of(row)
+    assert (row.ref, row.guest, row.decided_at) == (
+        execution.ref, execution.guest, execution.occurred_at,
+    )  # fmt: skip
+    assert (record.flow, record.revision, record.variant) == (
+        flow["friendlyId"], 1, str(execution.variant_ref),
+    )  # fmt: skip
+    assert [(one.flow, one.reason) for one in record.passed] == [
+        ("offer_1", "CHANNEL"),
+        ("offer_2", "PAGE"),
+    ]
+    assert record.recalled().values == {
+        "guest.country": "IE",
+        "event.VIEW session": 3,
+        "session.views": 3,
+        "page": ("/hats", "/hats"),
+    }
+    assert record.decision is not None
+    assert (record.decision.rows, record.decision.outputs) == ([1], {"n": 7})
+    assert replayed(row).is_equal
+    event = Event.objects.get(type="TRACKING")
+    assert "readings" not in json.dumps(event.data)
+    assert event.data["decision"]["variant"] in ("A", "B")
+
+
+def test_record__once_the_flow_changed_and_the_guest_too__is_made_again_as_it_was(
+    database: Database, api: Api, ada: str
+) -> None:
+    make_table(api)
+    flow = make_flow(api, "Offer", audience={"all": [IRISH, LOOKED]}, decisionModel="rate")
+    call(api, "offer", ada)
+    row = DecisionRecord.objects.get()
+
+    audience = {"field": "guest.country", "operator": "is", "value": "DE"}
+    body = {key: flow[key] for key in ("name", "subtype", "variants", "decisionModel")}
+    headers = {"Authorization": api.basic}
+    put: dict[str, Any] = {"content_type": "application/json", "headers": headers}
+    address = f"/v2/flowDefinitions/{flow['ref']}"
+    api.json(api.http.put(address, body | {"audience": audience}, **put))
+    rows = {"rows": [{"then": {"n": 9}}], "outputs": [{"name": "n", "type": "NUMBER"}]}
+    table = {"name": "Rate", "decision": rows}
+    api.json(api.http.put("/v2/decisionModels/rate", table, **put))
+    api.json(api.post("/v2/decisionModels/rate/publish", {}, basic=True))
+    api.json(api.identify(ada, ("EMAIL", "ada@example.com"), country="DE"))
+    assert call(api, "offer", ada) == {"n": 9}
+
+    assert Flow.objects.get().published.number == 2  # type: ignore[union-attr]
+    assert replayed(row).is_equal
+    (newest,) = DecisionRecord.objects.exclude(pk=row.pk)
+    assert (record_of(newest).revision, replayed(newest).is_equal) == (2, True)
+
+
+def test_record__of_an_offer_that_was_over__keeps_that_it_was(
+    on_sqlite: Database, api: Api, ada: str
+) -> None:
+    template = {"name": "Banner", "attributes": [{"name": "title", "type": "TEXT"}]}
+    api.json(api.post("/v2/offerTemplates", template, basic=True))
+
+    def offer(**values: Any) -> str:
+        body = {
+            "name": "Spring",
+            "template": "Banner",
+            "status": "LIVE",
+            "attributes": {},
+            **values,
+        }
+        return str(api.json(api.post("/v2/offers", body, basic=True))["ref"])
+
+    over, german = offer(validTo="2020-01-01T00:00:00Z"), offer(audience={"not": IRISH})
+    good = offer(audience=IRISH)
+    make_table(
+        api,
+        inputs=[],
+        outputs=[{"name": "n", "type": "OFFER"}],
+        rows=[{"then": {"n": ref}} for ref in (over, german, good)],
+    )
+    make_flow(api, "Offer", decisionModel="rate")
+
+    call(api, "offer", ada)
+
+    row = DecisionRecord.objects.get()
+    record = record_of(row)
+    assert record.decision is not None
+    assert record.decision.offers == {
+        over: OfferState.OVER,
+        german: OfferState.AUDIENCE,
+        good: OfferState.HAD,
+    }
+    assert record.recalled().values == {"guest.country": "IE"}
+    headers = {"Authorization": api.basic}
+    changed = {"name": "Spring", "template": "Banner", "status": "PAUSED", "attributes": {}}
+    address, kind = f"/v2/offers/{good}", "application/json"
+    api.json(api.http.put(address, changed, content_type=kind, headers=headers))
+    assert replayed(row).is_equal
+
+
+def test_record__of_a_very_long_attribute__stays_small_and_replays(
+    database: Database, api: Api, ada: str
+) -> None:
+    long = "x" * 20_000
+    api.json(api.identify(ada, ("EMAIL", "ada@example.com"), ext={"story": long}))
+    story = {"field": "guest.attributes.story", "operator": "starts_with", "value": "xx"}
+    make_flow(api, "Offer", audience={"any": [story, {"not": story}]})
+
+    call(api, "offer", ada)
+
+    row = DecisionRecord.objects.get()
+    assert len(row.body) < MAX_BYTES
+    assert long[:2000] not in row.body
+    assert replayed(row).is_equal
+
+
+@override_settings(TRACKING={"DISPATCH": "worker"})
+def test_record__of_a_run_that_is_walked_twice__stands_once(
+    database: Database, api: Api, ada: str
+) -> None:
+    make_flow(api, "Offer")
+    tasks.drain()
+    call(api, "offer", ada)
+    waiting = InboxEntry.objects.get()
+    again = {field.attname: getattr(waiting, field.attname) for field in waiting._meta.fields}
+    assert not DecisionRecord.objects.exists()
+    tasks.drain()
+    before = DecisionRecord.objects.values_list().get()
+
+    again["body"] = bytes(again["body"]).replace(b'"channel":"WEB"', b'"channel":"XXX"')
+    InboxEntry.objects.create(**again)
+    tasks.drain()
+
+    assert not InboxEntry.objects.exists()
+    assert DecisionRecord.objects.values_list().get() == before
+
+
+@override_settings(TRACKING={"DISPATCH": "worker"})
+def test_records__of_a_batch__are_written_by_one_statement(
+    database: Database,
+    api: Api,
+    ada: str,
+    count_queries: Callable[[], CaptureQueriesContext],
+) -> None:
+    make_flow(api, "Offer")
+    tasks.drain()
+
+    def walked(runs: int) -> list[str]:
+        for _ in range(runs):
+            call(api, "offer", ada)
+        with count_queries() as queries:
+            tasks.drain()
+        return [query["sql"] for query in queries if "personalize_decisionrecord" in query["sql"]]
+
+    assert len(walked(1)) == 1
+    assert len(walked(9)) == 1
+    assert DecisionRecord.objects.count() == 10
+
+
+def test_run__on_the_channel_of_crawlers__leaves_no_record(
+    on_sqlite: Database, api: Api, ada: str
+) -> None:
+    make_flow(api, "Offer")
+
+    api.json(api.call_flows("offer", browserId=ada, channel="BOT"))
+
+    assert Execution.objects.count() == 1
+    assert not DecisionRecord.objects.exists()
+
+
+@override_settings(PERSONALIZE={"RETAIN_DECISIONS_DAYS": 30})
+def test_purge__of_records__goes_by_their_own_time(database: Database, api: Api, ada: str) -> None:
+    make_flow(api, "Offer")
+    call(api, "offer", ada)
+    now = timezone.now()
+
+    retention.purge(now=now + timedelta(days=29))
+    assert DecisionRecord.objects.count() == 1
+    retention.purge(now=now + timedelta(days=31))
+
+    assert not DecisionRecord.objects.exists()
+    assert Execution.objects.count() == 1
+
+
+def test_record__of_a_person__is_exported_and_erased_with_them(
+    database: Database, api: Api, ada: str
+) -> None:
+    make_flow(api, "Offer", audience=IRISH)
+    call(api, "offer", ada)
+    other = api.create_browser()["ref"]
+    make_flow(api, "Open")
+    call(api, "open", other)
+    guest = Guest.objects.get(email="", type="CUSTOMER")
+    out = StringIO()
+
+    call_command("guest_data", "export", "--client", "Shop", "--ref", str(guest.ref), stdout=out)
+
+    (exported,) = json.loads(out.getvalue())["personalize.decisionrecord"]
+    assert exported["body"]["readings"] == {"guest.country": "IE"}
+    headers = {"Authorization": api.basic}
+    assert api.http.delete(f"/v2.1/guests/{guest.ref}", headers=headers).status_code == 204
+    (left,) = DecisionRecord.objects.all()
+    assert record_of(left).flow == "open"
