@@ -96,7 +96,8 @@ def fields_as_markdown() -> str:
             '`{"any": [...]}`, `{"not": ...}` over comparisons `{"field", '
             '"operator", "value"}` and did-event conditions `{"event": "ADD", '
             '"at_least": 1}` (in this session unless `within` says otherwise, and counting what '
-            'was sent a moment ago). `{"saw": "hero_banner"}` holds for who has seen that.',
+            'was sent a moment ago). `{"saw": "hero_banner"}` holds for who has seen that. In a '
+            "path `*` is any item of a list: `items.*.sku`.",
             "",
             "| Field | Meaning | Type |",
             "|---|---|---|",

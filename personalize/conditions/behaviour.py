@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from personalize.conditions.facts import Facts, step_reader
+from personalize.conditions.facts import Facts, step_reader, values_reader
 from personalize.conditions.operators import as_number, as_text
 from personalize.conditions.parts import (
     Ask,
@@ -170,23 +170,26 @@ def _taker(measure: Measure) -> Callable[[Sequence[Happened]], object]:
     if measure.kind in ("first", "last"):
         pick = min if measure.kind == "first" else max
         return lambda happened: pick((at for _, at in happened if at is not None), default=None)
-    read = step_reader(measure.of)
+    read = values_reader(measure.of)
+
+    def given(happened: Sequence[Happened]) -> Iterator[object]:
+        return (value for data, _ in happened for value in read(data))
+
     if measure.kind == "distinct":
         return lambda happened: len(
-            {text.casefold() for data, _ in happened if (text := as_text(read(data))) is not None}
+            {text.casefold() for each in given(happened) if (text := as_text(each)) is not None}
         )
 
     def numbers(happened: Sequence[Happened]) -> list[int | float]:
-        values = (as_number(read(data)) for data, _ in happened)
-        return [value for value in values if value is not None]
+        return [number for each in given(happened) if (number := as_number(each)) is not None]
 
     if measure.kind == "sum":
         return lambda happened: _sum(numbers(happened))
 
     def average(happened: Sequence[Happened]) -> object:
-        given = numbers(happened)
-        total = _sum(given)
-        return None if not given or total is None else total / len(given)
+        added = numbers(happened)
+        total = _sum(added)
+        return None if not added or total is None else total / len(added)
 
     return average
 

@@ -107,14 +107,7 @@ def compile_condition(condition: Condition) -> Compiled:
 
 def _needs(leaf: Leaf | Behaviour) -> Needs:
     if isinstance(leaf, Leaf):
-        group = leaf.field.needs
-        return Needs(
-            guest=group == "guest",
-            session=group == "session",
-            orders=group == "orders",
-            cart=group == "cart",
-            segments=group == "segments",
-        )
+        return leaf.field.needed()
     if leaf.within.in_session:
         return Needs(events=frozenset({leaf.event}))
     return Needs(history={leaf.event: leaf.within.days})
@@ -250,9 +243,11 @@ def _field_part(leaf: Leaf) -> Part:
         matched = compare(value, now)
         given, shown = value, value
         if leaf.field.has_alternatives and isinstance(value, tuple):
-            given = value[0]
+            given = list(value) if leaf.field.has_items else value[0]
             # Show the spelling that decided, or the sentence would not be true.
             shown = next((each for each in value if compare(each, now) is matched), given)
+            if leaf.field.has_items and not matched and not leaf.operator.negative:
+                shown = given
         words = outcome(leaf, shown, operand, matched)
         return Explanation(matched, "field", words, {leaf.field.name: given})
 

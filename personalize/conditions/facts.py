@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 Read = Callable[["Facts"], object]
 
 UTM_ALIASES = ("utm.", "utm_")
+#: The segment of a path that means any item of a list.
+ANY_ITEM = "*"
 
 
 # No slots: the page's path is worked out once per call, by whoever needs it first.
@@ -31,6 +33,7 @@ class Facts:
     have to be there. history: (type, data, when) of all that the guest did, likewise.
     orders: {"count", "revenue", "averageValue", "lastAt", "products", "categories"}, cart:
     {"value", "items", "products"}, or None when nobody is known.
+    site: values of the site's own, by the whole name of their field.
     time_zone: by whose clock it is Monday, a name of the IANA database.
     """
 
@@ -43,6 +46,7 @@ class Facts:
     history: Sequence[tuple[str, Mapping[str, object], datetime]] = ()
     orders: Mapping[str, object] | None = None
     cart: Mapping[str, object] | None = None
+    site: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
     def local(self) -> datetime:
@@ -77,6 +81,8 @@ class Needs:
     orders: bool = False
     cart: bool = False
     segments: bool = False
+    #: Names of the site's own sources.
+    site: frozenset[str] = frozenset()
 
 
 def joined(needs: Iterable[Needs]) -> Needs:
@@ -95,6 +101,7 @@ def joined(needs: Iterable[Needs]) -> Needs:
         orders=any(each.orders for each in all_needs),
         cart=any(each.cart for each in all_needs),
         segments=any(each.segments for each in all_needs),
+        site=frozenset[str]().union(*(each.site for each in all_needs)),
     )
 
 
@@ -104,7 +111,11 @@ def step_reader(path: tuple[str, ...]) -> Callable[[object], object]:
 
     A segment made of digits is an index when it meets a list. Anything absent, and any step
     into something that is neither dict nor list, reads as None: facts are data, never objects.
+    With a `*`, which is any item of a list, it returns a tuple of what its items have there,
+    in any number but none: then it is None.
     """
+    if ANY_ITEM in path:
+        return _items_reader(path)
     steps = tuple(
         (key, int(key) if key.isascii() and key.isdigit() and len(key) < 10 else None)
         for key in path
@@ -123,6 +134,41 @@ def step_reader(path: tuple[str, ...]) -> Callable[[object], object]:
         return value
 
     return read
+
+
+def _items_reader(path: tuple[str, ...]) -> Callable[[object], object]:
+    at = path.index(ANY_ITEM)
+    reach, follow = step_reader(path[:at]), values_reader(path[at + 1 :])
+
+    def read(value: object) -> object:
+        listed = reach(value)
+        if isinstance(listed, Mapping):
+            # Of an object it is a key like any other.
+            listed = [listed.get(ANY_ITEM)]
+        if not isinstance(listed, list):
+            return None
+        return tuple(found for item in listed for found in follow(item)) or None
+
+    return read
+
+
+def values_reader(path: tuple[str, ...]) -> Callable[[object], tuple[object, ...]]:
+    """Return a function that finds all values at `path`: one at most, unless it has a `*`."""
+    read, is_many = step_reader(path), ANY_ITEM in path
+
+    def values(value: object) -> tuple[object, ...]:
+        found = read(value)
+        if found is None:
+            return ()
+        return found if is_many and isinstance(found, tuple) else (found,)
+
+    return values
+
+
+def site_reader(name: str, path: tuple[str, ...] = ()) -> Read:
+    """Return a reader of what the site's own source gave under this name, or at a path in it."""
+    follow = step_reader(path)
+    return lambda facts: follow(facts.site.get(name))
 
 
 def fact_reader(path: tuple[str, ...]) -> Read:

@@ -11,8 +11,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from personalize.conditions.facts import Facts
@@ -173,23 +174,34 @@ def comparison(leaf: Leaf) -> Callable[[object, datetime], bool]:
     start, end = leaf.operator.span(leaf.operand)
 
     def compare(value: object, now: datetime) -> bool:
-        moment = as_datetime(value)
-        return moment is not None and now + start < moment <= now + end
+        return any(now + start < moment <= now + end for moment in _moments(leaf, value))
 
     return compare
 
 
+def _moments(leaf: Leaf, value: object) -> Iterator[datetime]:
+    given = value if leaf.field.has_alternatives and isinstance(value, tuple) else (value,)
+    for each in given:
+        moment = as_datetime(each)
+        if moment is not None:
+            yield moment
+
+
 def turns(leaf: Leaf, value: object, now: datetime) -> datetime | None:
     """Return when time alone first changes what a comparison with now says of a moment."""
-    moment = as_datetime(value)
-    if moment is None or leaf.operator.span is None:
+    span = leaf.operator.span
+    if span is None:
         return None
-    try:
-        found = [moment - each for each in leaf.operator.span(leaf.operand)]
-    except OverflowError:
-        # One of the ends lies beyond the calendar: nobody comes to see it.
-        found = [moment - leaf.operator.span(leaf.operand)[1]]
-    return earliest(each for each in found if each > now)
+    ends = (end for moment in _moments(leaf, value) for end in _ends(moment, span(leaf.operand)))
+    return earliest(end for end in ends if end > now)
+
+
+def _ends(moment: datetime, span: tuple[timedelta, timedelta]) -> Iterator[datetime]:
+    """Yield when a moment passes by the ends of a span around now."""
+    for each in span:
+        # An end that lies beyond the calendar nobody comes to see.
+        with suppress(OverflowError):
+            yield moment - each
 
 
 def show_operand(leaf: Leaf) -> str:

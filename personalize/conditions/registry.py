@@ -6,10 +6,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from personalize.conditions.facts import Read, dotted_path, fact_reader, param_path
+from personalize.conditions.facts import (
+    ANY_ITEM,
+    Needs,
+    Read,
+    dotted_path,
+    fact_reader,
+    param_path,
+    site_reader,
+)
 from personalize.conditions.operators import FieldType
 
-FactGroup = Literal["request", "time", "guest", "session", "orders", "cart", "events", "segments"]
+FactGroup = Literal[
+    "request", "time", "guest", "session", "orders", "cart", "events", "segments", "site"
+]
 _GROUPS: tuple[FactGroup, ...] = ("time", "guest", "session", "orders", "cart")
 
 #: The field that names the segments a guest is in, by friendly id.
@@ -30,6 +40,9 @@ class Field:
     read: fetches the value; by default the name is the path, `guest.email` -> facts.guest["email"].
     split: how the rest of a prefix's name becomes a path.
     has_alternatives: `read` returns a tuple of spellings of one value; any of them may match.
+    has_items: these are values of the items of a list, and not spellings.
+    source: which of the site's own sources its value comes from; group: what its source is
+    called in lists of fields. picker: what offers values to choose from, where `choices` do not.
     is_count: only whole numbers from 0 ever stand there.
     """
 
@@ -42,6 +55,12 @@ class Field:
     split: Callable[[str], tuple[str, ...]] = dotted_path
     has_alternatives: bool = False
     is_count: bool = False
+    has_items: bool = False
+    source: str = ""
+    group: str = ""
+    #: Of a field that was made below a prefix: the prefix's name.
+    prefix: str = ""
+    picker: str = ""
 
     @property
     def is_prefix(self) -> bool:
@@ -49,6 +68,17 @@ class Field:
 
     def reader(self) -> Read:
         return self.read or fact_reader(tuple(self.name.split(".")))
+
+    def needed(self) -> Needs:
+        """Return the facts that have to be there to read it."""
+        return Needs(
+            guest=self.needs == "guest",
+            session=self.needs == "session",
+            orders=self.needs == "orders",
+            cart=self.needs == "cart",
+            segments=self.needs == "segments",
+            site=frozenset({self.source} if self.source else ()),
+        )
 
 
 class Registry:
@@ -65,6 +95,10 @@ class Registry:
             raise ValueError(f"a field called {field.name!r} is already registered")
         self._fields[field.name] = field
         return field
+
+    def unregister(self, name: str) -> None:
+        """Take a field out again: for tests, and for hosts that reload."""
+        self._fields.pop(name, None)
 
     def fields(self) -> tuple[Field, ...]:
         """All fields and prefixes, in the order they were registered."""
@@ -99,8 +133,17 @@ def _below(prefix: Field, rest: str) -> Field | None:
         prefix,
         name=prefix.name + name,
         label=f"{prefix.label} “{name}”",
-        read=prefix.read or fact_reader((*prefix.name[:-1].split("."), *path)),
+        read=_reader_below(prefix, path),
+        has_alternatives=prefix.has_alternatives or ANY_ITEM in path,
+        has_items=ANY_ITEM in path,
+        prefix=prefix.name,
     )
+
+
+def _reader_below(prefix: Field, path: tuple[str, ...]) -> Read:
+    if prefix.source:
+        return site_reader(prefix.name, path)
+    return prefix.read or fact_reader((*prefix.name[:-1].split("."), *path))
 
 
 def _field(
@@ -114,6 +157,7 @@ def _field(
     has_alternatives: bool = False,
     is_count: bool = False,
     needs: FactGroup | None = None,
+    picker: str = "",
 ) -> Field:
     group = name.partition(".")[0]
     own: FactGroup = next((known for known in _GROUPS if known == group), "request")
@@ -127,6 +171,7 @@ def _field(
         split=split,
         has_alternatives=has_alternatives,
         is_count=is_count,
+        picker=picker,
     )
 
 
@@ -152,7 +197,7 @@ BUILT_IN_FIELDS = (
     _field("request.device", "Device", choices=DEVICES),
     _field("request.geo.city", "City of the visitor"),
     _field("request.geo.region", "Region of the visitor"),
-    _field("request.geo.country", "Country of the visitor"),
+    _field("request.geo.country", "Country of the visitor", picker="countries"),
     _field("time.now", "Date and time", "datetime", read=lambda facts: facts.now),
     _field("time.date", "Date", read=lambda facts: facts.local.date().isoformat()),
     _field(
@@ -173,7 +218,7 @@ BUILT_IN_FIELDS = (
     _field("guest.firstName", "Guest first name"),
     _field("guest.lastName", "Guest last name"),
     _field("guest.gender", "Guest gender"),
-    _field("guest.country", "Guest country"),
+    _field("guest.country", "Guest country", picker="countries"),
     _field("guest.city", "Guest city"),
     _field("guest.language", "Guest language"),
     _field("guest.phone", "Guest phone"),
@@ -181,7 +226,7 @@ BUILT_IN_FIELDS = (
     _field("guest.lastSeen", "Guest last seen", "datetime"),
     _field("guest.attributes.", "Guest attribute", "any"),
     _field("guest.identifiers", "Guest identifiers", "list"),
-    _field(SEGMENTS, "Segments", "list", needs="segments"),
+    _field(SEGMENTS, "Segments", "list", needs="segments", picker="segments"),
     _field("session.entryPage", "Entry page"),
     _field("session.referrer", "Session referrer"),
     _field("session.utm.", "Session UTM", "text"),

@@ -12,6 +12,9 @@ The stored condition tree, and the checks it passes before it is saved.
 `within` is "session", {"days": n} or "ever"; `measure` is sum, average or distinct of a property,
 or first or last, which compare times. `saw` is about runs of experiences.
 
+In a path a `*` is any item of a list: `items.*.sku is x` holds if one of them is; `is not` and its
+like hold if none is. Where no item has it, it is missing; sums and the like are of all items.
+
 None, {} and {"all": []} match everybody. `not` is plain negation: a leaf about a missing value
 is false, and `not` of it is true.
 """
@@ -22,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from personalize.conditions.facts import dotted_path
+from personalize.conditions.facts import ANY_ITEM, dotted_path
 from personalize.conditions.operators import (
     MAX_DAYS,
     FieldType,
@@ -349,9 +352,16 @@ class _Reading:
         if not segments:
             return None
         name = ".".join(segments)
-        leaf = self.compare(
-            Field(name=name, label=name, type="any", needs="events"), node, path=path
+        has_items = ANY_ITEM in segments
+        field = Field(
+            name=name,
+            label=name,
+            type="any",
+            needs="events",
+            has_alternatives=has_items,
+            has_items=has_items,
         )
+        leaf = self.compare(field, node, path=path)
         if leaf is not None and leaf.operator.span is not None:
             self.note(path, f"{name}: “{leaf.operator.label}” is for dates of guests and orders.")
             return None

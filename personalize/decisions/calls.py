@@ -23,7 +23,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
-from personalize.conditions import Facts, Needs, Recalled, default_registry
+from personalize.conditions import Facts, Needs, Recalled, default_registry, joined
 from personalize.conditions.wording import show
 from personalize.decisions.outputs import Unfit, prepare, read_output
 from personalize.decisions.samples import facts_of
@@ -76,11 +76,8 @@ def register(
     declared = tuple(_declare(key, value) for key, value in outputs.items())
     if not declared:
         raise ValueError(f"the decision {name!r} declares no outputs")
-    groups = {_group_of(field) for field in reads}
-    needs = Needs(
-        guest="guest" in groups, session="session" in groups or bool(events),
-        events=frozenset(events), orders="orders" in groups, cart="cart" in groups,
-    )  # fmt: skip
+    did = Needs(session=bool(events), events=frozenset(events))
+    needs = joined([did, *(_needs_of(field) for field in reads)])
 
     def add(function: Decide) -> Decide:
         if name in _registered:
@@ -114,11 +111,11 @@ def _declare(name: str, given: str | tuple[str, object]) -> Output:
     return output
 
 
-def _group_of(name: str) -> str:
+def _needs_of(name: str) -> Needs:
     field = default_registry.resolve(name)
     if field is None:
         raise ValueError(f"there is no field {name!r} to read")
-    return field.needs
+    return field.needed()
 
 
 @dataclass(frozen=True)

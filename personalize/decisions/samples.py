@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from personalize.conditions import Facts, Registry, default_registry
+from personalize.conditions import Facts, Field, Registry, default_registry
 from personalize.conditions.wording import show
 
 #: `event.ADD`: how often the guest did ADD in this session.
@@ -45,6 +45,7 @@ def facts_of(
     groups: dict[str, dict[str, Any]] = {
         "request": {}, "guest": {}, "session": {}, "orders": {}, "cart": {},
     }  # fmt: skip
+    site: dict[str, object] = {}
     events: list[tuple[str, Mapping[str, object]]] = []
     for name, value in values.items():
         if name.startswith(EVENT):
@@ -53,6 +54,9 @@ def facts_of(
             continue
         field = registry.resolve(name)
         if field is None or value is None:
+            continue
+        if field.needs == "site":
+            _state(site, field, value)
             continue
         # The page's path is read from the page itself.
         path = ["request", "page"] if field.name.startswith("page") else field.name.split(".")
@@ -66,6 +70,7 @@ def facts_of(
         session=groups["session"],
         orders=groups["orders"],
         cart=groups["cart"],
+        site=site,
     )
 
 
@@ -77,6 +82,16 @@ def say(values: Mapping[str, object], registry: Registry = default_registry) -> 
         label = field.label if field else name
         parts.append(f"{label} is missing" if value is None else f"{label} is {show(value)}")
     return " and ".join(parts) or "nothing is known"
+
+
+def _state(site: dict[str, object], field: Field, value: object) -> None:
+    """State a value of the site's own: below a prefix at its path, else as it is."""
+    if not field.prefix:
+        site[field.name] = value
+        return
+    below = site.setdefault(field.prefix, {})
+    if isinstance(below, dict):
+        _put(below, field.name.removeprefix(field.prefix).split("."), value)
 
 
 def _put(group: dict[str, Any], path: list[str], value: object) -> None:

@@ -403,8 +403,9 @@ OPERANDS: dict[str, st.SearchStrategy[object]] = {
     "days": st.integers(1, 40) | st.floats(0.5, 3650),
 }
 FIELDS = [
-    field.name + ("a.0" if field.is_prefix else "")
+    field.name + rest
     for field in conditions.default_registry.fields()
+    for rest in (("a.0", "a.*", "a.*.b") if field.is_prefix else ("",))
 ]
 
 
@@ -426,7 +427,7 @@ counts = st.sampled_from([{}, {"at_most": 0}, {"at_least": 2}, {"at_least": 1, "
 measures = st.sampled_from(["sum", "average", "distinct"]).flatmap(
     lambda kind: st.builds(
         lambda of, value: {"measure": kind, "of": of, "operator": "at_least", "value": value},
-        st.sampled_from(["price", "product.type", "items.0"]),
+        st.sampled_from(["price", "product.type", "items.0", "items.*.price", "items.*"]),
         st.integers(-5, 5),
     )
 ) | st.builds(
@@ -438,7 +439,7 @@ measures = st.sampled_from(["sum", "average", "distinct"]).flatmap(
 behaviours = st.builds(
     lambda event, where, how, within: {"event": event, "where": where, "within": within, **how},
     st.sampled_from(["ADD", "VIEW"]),
-    st.lists(leaves(["price", "product.type", "items.0"]), max_size=2),
+    st.lists(leaves(["price", "product.type", "items.0", "items.*.price"]), max_size=2),
     counts | measures,
     windows,
 ) | st.builds(
@@ -462,12 +463,22 @@ trees = st.recursive(
 values = json_values | st.datetimes(timezones=st.none() | st.just(UTC))
 objects = st.dictionaries(
     st.sampled_from([name.split(".")[1] for name in FIELDS if "." in name] + ["page"]),
-    values | st.dictionaries(st.just("a"), values | st.lists(values, max_size=2)),
+    values
+    | st.dictionaries(
+        st.just("a"),
+        values | st.lists(values | st.dictionaries(st.just("b"), values), max_size=2),
+    ),
 )
 moments = st.builds(
     lambda hours: NOW - timedelta(hours=hours), st.floats(0, 50 * 24) | st.integers(0, 50 * 24)
 )
-event_data = st.dictionaries(st.sampled_from(["price", "product", "items"]), values) | json_values
+event_data = (
+    st.dictionaries(
+        st.sampled_from(["price", "product", "items"]),
+        values | st.lists(st.dictionaries(st.just("price"), values), max_size=3),
+    )
+    | json_values
+)
 any_facts = st.builds(
     facts,
     request=objects,
@@ -595,6 +606,103 @@ def test_regex__without_its_library__is_refused_in_words(monkeypatch: pytest.Mon
     (message,) = messages(leaf("page", "matches_regex", "a"))
 
     assert "the extra “regex”" in message
+
+
+# Items of lists
+
+ITEMS = "guest.attributes.items.*.sku"
+
+
+def of_items(operator: str, value: object, items: object) -> bool:
+    compiled = conditions.compile(leaf(ITEMS, operator, value))
+    return compiled.matches(facts(guest={"attributes": {"items": items}}))
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "items", "matched"),
+    [
+        ("is", "b", [{"sku": "a"}, {"sku": "B"}], True),
+        ("is", "c", [{"sku": "a"}, {"sku": "b"}], False),
+        ("is_not", "b", [{"sku": "a"}, {"sku": "b"}], False),
+        ("is_not", "c", [{"sku": "a"}, {"sku": "b"}], True),
+        ("is_not", "c", [{"sku": "a"}, {"name": "no sku"}], True),
+        ("is_not", "c", [], False),
+        ("is_not", "c", None, False),
+        ("is_not", "c", [{}], False),
+        ("is_not", "c", {"sku": "a"}, False),
+        ("exists", None, [{}, {"sku": 0}], True),
+        ("exists", None, [{}, 5], False),
+        ("is_missing", None, [], True),
+        ("is_missing", None, [{"sku": "a"}], False),
+        ("at_least", 5, [{"sku": 1}, {"sku": "7"}], True),
+        ("includes", "x", [{"sku": ["y"]}, {"sku": ["x", "z"]}], True),
+        ("excludes", "x", [{"sku": ["y"]}, {"sku": ["x", "z"]}], False),
+        ("in_last_days", 3, [{"sku": "2025-01-01"}, {"sku": "2026-02-28"}], True),
+        ("in_last_days", 3, [{"sku": "2025-01-01"}], False),
+    ],
+)
+def test_items__of_a_list__hold_if_any_does_or_for_negatives_if_all_do(
+    operator: str, value: object, items: object, matched: bool
+) -> None:
+    assert of_items(operator, value, items) is matched
+
+
+def test_items__of_lists_in_lists_and_of_the_list_itself__are_all_meant() -> None:
+    orders = [{"lines": [{"sku": "a"}]}, {"lines": []}, {}, {"lines": [{"sku": "b"}]}]
+    given = facts(request={"params": {"orders": orders, "tags": ["new", "sale"], "flat": [["x"]]}})
+
+    for path, value in (("orders.*.lines.*.sku", "b"), ("tags.*", "sale"), ("flat.*.0", "x")):
+        assert conditions.compile(leaf(f"request.params.{path}", "is", value)).matches(given)
+        assert not conditions.compile(leaf(f"request.params.{path}", "is", "?")).matches(given)
+
+
+def test_items__in_an_events_where_and_measures__are_counted_one_by_one() -> None:
+    bought = {"ext": {"plan": "pro"}, "items": [{"sku": "a", "price": 5}, {"sku": "b", "price": 7}]}
+    given = facts(events=[("BUY", bought), ("BUY", {"items": [{"sku": "a", "price": "1"}, {}]})])
+
+    def holds(**behaviour: Any) -> bool:
+        return conditions.compile({"event": "BUY", **behaviour}).matches(given)
+
+    assert holds(where=[leaf("items.*.sku", "is", "b"), leaf("ext.plan", "is", "pro")], at_most=1)
+    assert holds(where=[leaf("items.*.sku", "is_not", "b")], at_least=1, at_most=1)
+    for kind, value in (("sum", 13), ("average", 13 / 3), ("distinct", 3)):
+        assert holds(measure=kind, of="items.*.price", operator="is", value=value)
+    assert holds(measure="distinct", of="items.*.sku", operator="is", value=2)
+
+
+def test_items__explained__show_the_item_that_decided_or_all_of_them() -> None:
+    given = facts(guest={"attributes": {"items": [{"sku": "a"}, {"sku": "b"}]}})
+
+    said = [
+        conditions.compile(leaf(ITEMS, operator, value)).explain(given).sentence
+        for operator, value in (("is", "b"), ("is", "c"), ("is_not", "b"))
+    ]
+
+    assert said == [
+        "Guest attribute “items.*.sku” “b” is “b”",
+        "Guest attribute “items.*.sku” is [“a”, “b”], wanted it to be “c”",
+        "Guest attribute “items.*.sku” is “b”, wanted it not to be “b”",
+    ]
+
+
+@given(
+    st.sampled_from([op for op in conditions.OPERATORS if op.type != "any"]),
+    st.lists(st.dictionaries(st.just("sku"), json_values, max_size=1), max_size=4),
+    st.data(),
+)
+def test_items__any_list__agree_with_asking_for_each_item(
+    operator: conditions.Operator, items: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    value = data.draw(OPERANDS[operator.operand])
+    alone = conditions.compile(leaf("guest.attributes.sku", operator.name, value))
+    each = [
+        alone.matches(facts(guest={"attributes": item}))
+        for item in items
+        if item.get("sku") is not None
+    ]
+
+    expected = bool(each) and (all if operator.negative else any)(each)
+    assert of_items(operator.name, value, items) is expected
 
 
 # Names and spellings
