@@ -1,7 +1,7 @@
 """
-What visitors see, and why. A host calls `personalize.execute`.
+What visitors see, and why. A host calls `personalize.execute`, and registers values of its own.
 
-It is looked up when first asked for: importing the package must not import
+They are looked up when first asked for: importing the package must not import
 its models, for Django imports it before it has any.
 """
 
@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from personalize.site import execute as execute
+    from personalize.sources import register_field as register_field
+    from personalize.sources import register_source as register_source
 
-__all__ = ["execute"]
+_HOMES = {
+    "execute": "personalize.site",
+    "register_field": "personalize.sources",
+    "register_source": "personalize.sources",
+}
+__all__ = ["execute", "register_field", "register_source"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module("personalize.site"), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

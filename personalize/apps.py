@@ -1,6 +1,7 @@
 """The app's entry in a host's INSTALLED_APPS; hears of events and guests."""
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 
@@ -15,6 +16,8 @@ class PersonalizeConfig(AppConfig):
         from tracking import chores, companions, followers
 
         companions.register(records.COMPANION, projections.keep_records)
+        # Fields and sources that the site registers: `personalization.py` of its apps.
+        autodiscover_modules("personalization")
         followers.register(
             projections.FOLLOWER, projections.follow_up, concerns=projections.concerns
         )

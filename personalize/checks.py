@@ -1,4 +1,4 @@
-"""System checks: the PERSONALIZE settings, and where the app lives."""
+"""System checks: the PERSONALIZE settings, where the app lives, and what the site registered."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import router
 
-from personalize import conf
+from personalize import conf, sources
 from tracking import db
 
 
@@ -40,4 +40,19 @@ def check_router(
             hint="Let the router give both apps the same database.",
             id="personalize.E001",
         )
+    ]
+
+
+@register()
+def check_sources(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """What the site's own sources name has to be there."""
+    return [
+        Error(
+            f"The source “{name}” cannot be read. {problem}",
+            hint="Correct it where it is registered with personalize.register_source.",
+            id="personalize.E002",
+        )
+        for name, problem in sources.problems()
     ]

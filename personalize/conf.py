@@ -13,6 +13,10 @@ class Settings:
     PAGE_DEADLINE_MS: int = 400
     # Early exits are counted in memory and written at most this often; 0: with every call.
     EXIT_COUNT_SECONDS: float = 10.0
+    # How long a call waits for each of the site's own sources that its conditions name, and how
+    # long one that was slower is not asked again.
+    SOURCE_DEADLINE_MS: int = 200
+    SOURCE_REST_SECONDS: float = 10.0
     MAX_CALL_BYTES: int = 32 * 1024
     # Address of a script that SDKs load into pages when web personalization is on; "" is off.
     WEB_LIBRARY_URL: str = ""

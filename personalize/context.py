@@ -3,7 +3,8 @@ Step of the flow walk: who is asking, and the facts that the candidates name.
 
 At most three reads: the guest (with the catalog's version), the session, and
 what the guest did; the last two only when a candidate asks for them. Orders,
-the cart and segments are read beside them where a condition is about these.
+the cart, segments and the site's own sources are read beside them where a
+condition is about these.
 """
 
 import uuid
@@ -13,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from personalize import conditions, guest_facts, snapshots
+from personalize import conditions, conf, guest_facts, snapshots, sources
 from personalize.conditions import Facts
 from personalize.devices import device
 from personalize.snapshots import Catalog, FlowSnapshot
@@ -99,20 +100,24 @@ def facts(
         session = _session(request, visitor, point_of_sale, now=now)
     seen, history = _did(visitor, session, needs, now=now)
     guest_id = visitor.guest.id if visitor.guest else None
+    profile = _guest(visitor.guest, needs) if visitor.guest else guest_facts.STRANGER
+    site, site_faults = _site(visitor, profile, needs, client) if needs.site else ({}, {})
     return Facts(
         now=now,
         time_zone=client.time_zone,
         request=_request_facts(request, session, point_of_sale),
-        guest=_guest(visitor.guest, needs) if visitor.guest else guest_facts.STRANGER,
+        guest=profile,
         session=_session_facts(session, now) if session else _NO_SESSION,
         events=seen,
         history=history,
         orders=_orders(guest_id, client, fields) if needs.orders else None,
         cart=_cart(guest_id, session, client) if needs.cart else None,
+        site=site,
+        site_faults=site_faults,
     )
 
 
-def _guest(guest: GuestFacts, needs: conditions.Needs) -> dict[str, Any]:
+def _guest(guest: GuestFacts, needs: conditions.Needs) -> Mapping[str, Any]:
     segments = guest_facts.segments_of([guest.id])[guest.id] if needs.segments else None
     return guest_facts.of(guest, segments)
 
@@ -165,6 +170,19 @@ def _cart(
     if guest_id is None:
         return guest_facts.cart(purchases.CartContents())
     return guest_facts.cart(purchases.cart_of(guest_id, session.id if session else None, client))
+
+
+def _site(
+    visitor: Visitor, profile: Mapping[str, Any], needs: conditions.Needs, client: ClientConfig
+) -> tuple[Mapping[str, object], Mapping[str, str]]:
+    """Read the site's own sources. Who is not known has no rows there."""
+    if visitor.guest is None:
+        return sources.of_nobody(needs.site, client), {}
+    asked = sources.SiteGuest(visitor.guest.id, visitor.guest.ref, profile)
+    loaded = sources.load(
+        needs.site, [asked], client, deadline_ms=conf.settings().SOURCE_DEADLINE_MS
+    )
+    return loaded.values.get(visitor.guest.id, {}), loaded.faults
 
 
 def _session(

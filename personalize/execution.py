@@ -63,6 +63,7 @@ def execute(request: FlowRequest, client: ClientConfig, *, now: datetime) -> Out
     facts = context.facts(
         request, visitor, candidates, client=client, point_of_sale=point_of_sale, now=now
     )
+    _count_source_faults(candidates, facts, visitor, client, now=now)
     chosen, gates = choose(candidates, facts, visitor, channel=request.channel, now=now)
     exits.count(client.id, candidates, gates, now=now)
     if chosen is None:
@@ -192,6 +193,25 @@ def _not_showable(chosen: Chosen, rendered: Rendered, variants: frozenset[str]) 
         Reason.NO_MATCHING_VARIANT,
         f"The content's variantId is {given!r}; the page can show {sorted(variants)}.",
     )
+
+
+def _count_source_faults(
+    candidates: Sequence[FlowSnapshot],
+    facts: Facts,
+    visitor: Visitor,
+    client: ClientConfig,
+    *,
+    now: datetime,
+) -> None:
+    """Count a source that failed with each flow that names it."""
+    if not facts.site_faults:
+        return
+    faults = [
+        Gate(flow.friendly_id, Reason.SOURCE_FAILED)
+        for flow in candidates
+        if visitor.catalog.sources_of(flow.definition) & facts.site_faults.keys()
+    ]
+    exits.count(client.id, candidates, faults, now=now)
 
 
 def _count_fault(decided: Decided, chosen: Chosen, client: ClientConfig, *, now: datetime) -> None:

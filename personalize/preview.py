@@ -57,6 +57,8 @@ class Preview:
     gates: Sequence[GateReport]
     variants: Sequence[VariantReport]
     decided: Decided
+    #: Why values of the site's own are missing, where its sources failed.
+    source_faults: Sequence[str] = ()
 
 
 def find_guest(client: ClientConfig, text: str) -> GuestFacts | None:
@@ -114,6 +116,7 @@ def preview(
         gates=_gates(snapshot, facts, closed, channel),
         variants=_variants(snapshot, chosen, decided, facts, visitor),
         decided=decided,
+        source_faults=list(facts.site_faults.values()),
     )
 
 

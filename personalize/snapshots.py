@@ -303,6 +303,11 @@ class Catalog:
             found = self._needs[name] = self._work_out_needs(name)
         return found
 
+    def sources_of(self, definition: Definition) -> frozenset[str]:
+        """Return the site's own sources that the flow or its decision names."""
+        trees = (definition.page_targeting.needs, definition.audience.needs)
+        return conditions.joined([*trees, self.needs_of(definition).facts]).site
+
     def _work_out_needs(self, name: str) -> DecisionNeeds:
         model = self.decision_models.get(name)
         try:

@@ -24,6 +24,8 @@ class Reason(StrEnum):
     LATE = "LATE"
     #: Not a gate: the flow ran all the same, with its decision's defaults.
     DECISION_FAILED = "DECISION_FAILED"
+    #: Not a gate either: a source of the site's own failed, and its values were missing.
+    SOURCE_FAILED = "SOURCE_FAILED"
     RENDER_FAILED = "RENDER_FAILED"
 
 

@@ -1,4 +1,4 @@
-"""What the demo shop sells."""
+"""What the demo shop sells, and what it knows of mailboxes."""
 
 from dataclasses import dataclass
 
@@ -102,3 +102,6 @@ PRODUCTS = (
 
 BY_SLUG = {product.slug: product for product in PRODUCTS}
 BY_SKU = {product.sku: product for product in PRODUCTS}
+
+#: Where people have mailboxes of their own.
+FREE_MAILERS = ("@gmail.com", "@gmx.net", "@outlook.com", "@proton.me")

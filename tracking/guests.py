@@ -59,6 +59,28 @@ def known_browsers(client: ClientConfig, browser_ids: Collection[str]) -> set[st
         return {value for (value,) in cursor.fetchall()}
 
 
+def identifiers_of(guest_ids: Collection[int]) -> dict[int, dict[str, list[str]]]:
+    """
+    Return what names each of these guests now, provider by provider, the oldest first.
+
+    Ids of browsers and those past their expiry are left out. One query.
+    """
+    if not guest_ids:
+        return {}
+    among, values = db.in_list("guest_id", sorted(guest_ids))
+    sql = (
+        f'SELECT guest_id, provider, value FROM "{Identifier._meta.db_table}" WHERE {among} '
+        f"AND provider NOT IN ({', '.join(['%s'] * len(DEVICES))}) "
+        "AND (expires_at IS NULL OR expires_at > CURRENT_TIMESTAMP) ORDER BY id"
+    )
+    found: dict[int, dict[str, list[str]]] = {}
+    with db.cursor() as cursor:
+        cursor.execute(sql, [*values, *DEVICES])
+        for guest_id, provider, value in cursor.fetchall():
+            found.setdefault(guest_id, {}).setdefault(provider, []).append(value)
+    return found
+
+
 def by_identifier(
     client: ClientConfig, provider: str, value: str, *, riders: str = ""
 ) -> GuestFacts | None:

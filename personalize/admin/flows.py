@@ -65,6 +65,9 @@ _REASONS = {
     "NO_VARIANT": _("No variant has a share"),
 }
 
+#: What went wrong on the way to an answer, and closed no gate.
+_FAULTS = (Reason.DECISION_FAILED, Reason.SOURCE_FAILED)
+
 
 class ShelfFilter(admin.SimpleListFilter):
     """Flows in use, unless somebody asks for the archived or the deleted."""
@@ -339,15 +342,16 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
                 line["failed"] += row["count"]
         exits = ExitCount.objects.filter(flow=flow.pk, day__gt=(since).date())
         counted_exits = exits.values("reason").annotate(count=Sum("count")).order_by("-count")
-        summed = [row for row in counted_exits if row["reason"] != Reason.DECISION_FAILED]
-        faults = sum(row["count"] for row in counted_exits) - sum(row["count"] for row in summed)
+        faults = {row["reason"]: row["count"] for row in counted_exits}
+        summed = [row for row in counted_exits if row["reason"] not in _FAULTS]
         return {
             "runs": sorted(by_variant.values(), key=lambda line: -line["count"]),
             "exits": [
                 {"reason": _REASONS.get(row["reason"], row["reason"]), "count": row["count"]}
                 for row in summed
             ],
-            "decision_faults": faults,
+            "decision_faults": faults.get(Reason.DECISION_FAILED, 0),
+            "source_faults": faults.get(Reason.SOURCE_FAILED, 0),
         }
 
     def _revisions(self, flow: Flow) -> list[dict[str, Any]]:

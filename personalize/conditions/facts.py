@@ -33,7 +33,8 @@ class Facts:
     have to be there. history: (type, data, when) of all that the guest did, likewise.
     orders: {"count", "revenue", "averageValue", "lastAt", "products", "categories"}, cart:
     {"value", "items", "products"}, or None when nobody is known.
-    site: values of the site's own, by the whole name of their field.
+    site: values of the site's own, by the whole name of their field; site_faults: its sources
+    that failed, whose values are missing, and why.
     time_zone: by whose clock it is Monday, a name of the IANA database.
     """
 
@@ -47,6 +48,7 @@ class Facts:
     orders: Mapping[str, object] | None = None
     cart: Mapping[str, object] | None = None
     site: Mapping[str, object] = field(default_factory=dict)
+    site_faults: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def local(self) -> datetime:

@@ -67,7 +67,9 @@ class Field:
         return self.name.endswith(".")
 
     def reader(self) -> Read:
-        return self.read or fact_reader(tuple(self.name.split(".")))
+        if self.read is not None:
+            return self.read
+        return site_reader(self.name) if self.source else fact_reader(tuple(self.name.split(".")))
 
     def needed(self) -> Needs:
         """Return the facts that have to be there to read it."""

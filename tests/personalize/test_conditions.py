@@ -486,6 +486,7 @@ any_facts = st.builds(
     session=st.none() | objects,
     orders=st.none() | objects,
     cart=st.none() | objects,
+    site=st.dictionaries(st.sampled_from(FIELDS), values),
     time_zone=st.sampled_from(["UTC", "Europe/Dublin", "Australia/Lord_Howe", "America/St_Johns"]),
     events=st.lists(st.tuples(st.sampled_from(["ADD", "VIEW", "CONFIRM"]), event_data), max_size=4),
     history=st.lists(

@@ -74,6 +74,8 @@ class Command(BaseCommand):
             candidates, facts, visitor, channel=request.channel, now=now, explain=True
         )
         self._say_who(guest, browser_id)
+        for fault in facts.site_faults.values():
+            self.stdout.write(self.style.WARNING(f"A source of the site failed: {fault}"))
         self._say_gates(candidates, gates, chosen)
         if chosen is None:
             raise CommandError("No flow would run.", returncode=WOULD_NOT_RUN)
