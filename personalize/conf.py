@@ -20,6 +20,8 @@ class Settings:
     MAX_CALL_BYTES: int = 32 * 1024
     # Address of a script that SDKs load into pages when web personalization is on; "" is off.
     WEB_LIBRARY_URL: str = ""
+    # Segments about the site's own tables are built anew this often; 0: never.
+    SEGMENT_REFRESH_MINUTES: float = 60.0
     RETAIN_EXECUTIONS_DAYS: int = 90
     # Why each run ran: what was known of the guest then, so shorter is better for privacy.
     RETAIN_DECISIONS_DAYS: int = 90

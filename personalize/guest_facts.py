@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from personalize import sources
 from personalize.conditions import Facts, Needs
 from personalize.models import SegmentMembership
 from tracking import events, guests, purchases
@@ -102,6 +103,7 @@ def of_many(
     Takes a fixed number of queries, whatever the number of guests, and only
     those for what `needs` names. Who is merged away or gone is left out.
     `segments`: those that guests are in, if the caller has read them already.
+    A source of the site's that failed is in `Facts.site_faults` of everybody.
     """
     known = {guest.id: guest for guest in guests.by_ids(guest_ids)}
     reads_deeds = bool(needs.history) or needs.orders or needs.cart
@@ -117,15 +119,23 @@ def of_many(
     carts = purchases.carts_of(members, client) if needs.cart and members else {}
     if segments is None and needs.segments:
         segments = segments_of(known)
+    profiles = {
+        pk: of(guest, None if segments is None else segments.get(pk, ()))
+        for pk, guest in known.items()
+    }
+    asked = [sources.SiteGuest(pk, known[pk].ref, profile) for pk, profile in profiles.items()]
+    site = sources.load(needs.site, asked, client)
     return {
         pk: Facts(
             now=now,
             time_zone=client.time_zone,
             request={},
-            guest=of(guest, None if segments is None else segments.get(pk, ())),
+            guest=profile,
             history=history.get(pk, ()),
             orders=orders(bought.get(pk, Purchases())) if needs.orders else None,
             cart=cart(carts.get(pk, CartContents())) if needs.cart else None,
+            site=site.values.get(pk, {}),
+            site_faults=site.faults,
         )
-        for pk, guest in known.items()
+        for pk, profile in profiles.items()
     }

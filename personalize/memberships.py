@@ -17,7 +17,7 @@ from typing import Final
 
 from django.db.models import QuerySet
 
-from personalize import conditions, guest_facts, snapshots
+from personalize import conditions, conf, guest_facts, snapshots
 from personalize.models import Segment, SegmentDue, SegmentMembership
 from personalize.snapshots import Catalog, SegmentSnapshot
 from tracking import clients, db
@@ -183,6 +183,9 @@ def _verdicts(
         for segment in segments:
             if segment.friendly_id not in names:
                 continue
+            if segment.condition.needs.site & of_guest.site_faults.keys():
+                # Nobody enters or leaves because the site did not answer.
+                continue
             pair = (segment.id, guest_id)
             holds, was = segment.condition.matches(of_guest), segment.friendly_id in within
             if holds and not was:
@@ -265,12 +268,24 @@ def hear_of_list(segment: Segment, guest_ids: Collection[int], *, now: datetime)
 def tend(now: datetime) -> None:
     """Judge who is due, and build what is not built, for a while: a chore."""
     deadline = time.monotonic() + _LONGEST
+    _refresh(now=now)
     while _due(now).exists() and time.monotonic() < deadline:
         db.retried(partial(_sweep, now=now))
     while Segment.objects.unbuilt().exists() and time.monotonic() < deadline:
         # Somebody else is building.
         if not db.retried(partial(_build, now=now)):
             break
+
+
+def _refresh(*, now: datetime) -> None:
+    """Have built anew what is about the site's own tables, now and then."""
+    minutes = conf.settings().SEGMENT_REFRESH_MINUTES
+    if minutes:
+        aged = Segment.objects.kept().filter(
+            reads_site=True, built_to__isnull=True, built_at__lt=now - timedelta(minutes=minutes)
+        )
+        if aged.exists():
+            aged.update(built_to=0)
 
 
 def _due(now: datetime) -> QuerySet[SegmentDue]:

@@ -86,12 +86,17 @@ def index(segments: Iterable[S]) -> Index[S]:
             type: those(s.friendly_id for s in ordered if type in s.condition.needs.history)
             for type in events
         },
-        _by_any_event=those(s.friendly_id for s in ordered if s.condition.fields & _SEEN),
+        _by_any_event=those(s.friendly_id for s in ordered if _is_about_any_event(s.condition)),
         _by_purchases=those(
             s.friendly_id for s in ordered if s.condition.needs.orders or s.condition.needs.cart
         ),
         _touched={name: frozenset(others) for name, others in touched.items()},
     )
+
+
+def _is_about_any_event(condition: Compiled) -> bool:
+    # Who did anything may have changed in the site's own tables too, which tell nobody.
+    return bool(condition.fields & _SEEN or condition.needs.site)
 
 
 def _in_order(segments: Mapping[str, S]) -> list[S]:

@@ -61,6 +61,7 @@ def save(segment: Segment, *, by: AbstractBaseUser | None = None) -> Segment:
         _name(segment, stored)
         _check_condition(segment)
         is_live = segment.kind == Segment.Kind.LIVE
+        segment.reads_site = is_live and bool(conditions.compile(segment.condition).needs.site)
         if is_live and (stored is None or stored.condition != segment.condition):
             segment.built_to = 0
         elif stored is not None:

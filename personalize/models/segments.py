@@ -26,7 +26,8 @@ class Segment(models.Model):
     A set of guests: those for whom a condition holds, or those that a list names.
 
     `built_to`: guests up to this id stand as the condition says now, those
-    after it are still to be judged; None: all of them stand.
+    after it are still to be judged; None: all of them stand. `reads_site`: the
+    condition is about the site's own tables, which tell nobody when they change.
     """
 
     class Kind(models.TextChoices):
@@ -50,6 +51,7 @@ class Segment(models.Model):
     )
     built_to = models.BigIntegerField(null=True, blank=True, editable=False)
     built_at = models.DateTimeField(_("built at"), null=True, blank=True, editable=False)
+    reads_site = models.BooleanField(default=False, editable=False)
     catalog_version = models.BigIntegerField(default=0, editable=False, db_index=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     modified_at = models.DateTimeField(_("modified at"), auto_now=True)

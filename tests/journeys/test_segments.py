@@ -13,6 +13,8 @@ from django.utils import timezone
 from personalize import flows, memberships, segments, snapshots
 from personalize.models import Segment, SegmentDue, SegmentMembership
 from personalize.segments import SegmentError
+from personalize.sources.rows import RowSource
+from project.models import Order
 from tests.api import Api
 from tests.conftest import Database
 from tests.factories import BrowserFactory, FlowFactory, GuestFactory
@@ -429,6 +431,42 @@ def test_flow__whose_segment_is_gone__runs_nothing_and_says_why(
     segments.save(Segment(client=shop, name="Other", condition=did("X")))
     snapshots.forget()
     assert not runs(api, "welcome", browser)
+
+
+def test_segment__of_the_sites_own_tables__follows_them_with_events_and_by_the_hour(
+    database: Database, api: Api, make: Make
+) -> None:
+    segment = make("Spenders", field("shop.spent", "at_least", 100))
+    first, second = (visitor(api)[0] for _ in range(2))
+    for name, browser in (("ada", first), ("bob", second)):
+        email = f"{name}@example.com"
+        api.json(api.identify(browser, ("EMAIL", email)))
+        Order.objects.create(email=email, sku="shoe", price=129, placed_at=timezone.now())
+    assert members(segment) == set()
+
+    api.json(api.send("VIEW", first))
+    assert members(segment) == {guest_of(api, first)}
+    memberships.tend(timezone.now() + timedelta(minutes=61))
+    assert members(segment) == {guest_of(api, first), guest_of(api, second)}
+
+
+def test_segment__whose_source_fails__keeps_whom_it_has(
+    database: Database, api: Api, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fine = make("Customers", field("guest.identifiers", "includes", "EMAIL"))
+    segment = make("Spenders", field("shop.spent", "at_least", 100))
+    browser, guest = visitor(api)
+    Order.objects.create(email="ada@example.com", sku="shoe", price=129, placed_at=timezone.now())
+    api.json(api.identify(browser, ("EMAIL", "ada@example.com")))
+    assert members(segment) == {guest}
+
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("The table is being moved.")
+
+    monkeypatch.setattr(RowSource, "ask", fail)
+    api.json(api.identify(browser, ("EMAIL", "ada@example.com"), city="Cork"))
+
+    assert members(segment) == members(fine) == {guest}
 
 
 def test_guest__that_is_there_before_any_event__is_judged_too(
