@@ -5,27 +5,24 @@ The admin, the REST API and the commands come here, so that a rule holds for all
 effect as soon as it is saved; who is in it is judged right after, by `memberships`.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db.models import Min
 
 from personalize import (
     catalogs,
     conditions,
-    decisions,
     friendly_ids,
     memberships,
     segment_index,
+    segment_uses,
     stored_conditions,
 )
 from personalize.conditions import Behaviour, Leaf
-from personalize.models import DecisionModel, Flow, Offer, Segment, SegmentDue, SegmentMembership
+from personalize.models import Segment, SegmentDue
 from tracking import db, inbox
-from tracking.models import FollowUp, Guest, InboxEntry
+from tracking.models import Guest
 
 #: What is known only of somebody who is here, and when.
 _OF_A_CALL = {
@@ -152,17 +149,8 @@ def _circle(segment: Segment) -> list[str]:
     rows = Segment.objects.kept().filter(client=segment.client_id).exclude(pk=segment.pk)
     named = dict(rows.filter(kind=Segment.Kind.LIVE).values_list("friendly_id", "condition"))
     named[segment.friendly_id] = segment.condition
-    names = {name: segments_in(tree) for name, tree in named.items()}
+    names = {name: segment_uses.segments_in(tree) for name, tree in named.items()}
     return segment_index.circle(names, segment.friendly_id)
-
-
-def segments_in(tree: object) -> frozenset[str]:
-    """Return the friendly ids of the segments that a stored tree names."""
-    try:
-        return conditions.segments_in(conditions.parse(tree))
-    except conditions.ConditionError:
-        # It cannot be read any more, so it holds for nobody.
-        return frozenset()
 
 
 # --- deleting --------------------------------------------------------------------------
@@ -172,7 +160,7 @@ def delete(segment: Segment, *, now: datetime) -> None:
     """Take a segment away for good. Raises SegmentError while anything names it."""
     with db.write():
         version = catalogs.next_version(segment.client_id)
-        users = users_of(segment)
+        users = segment_uses.users_of(segment)
         if users:
             raise SegmentError(
                 "segment_in_use",
@@ -183,47 +171,6 @@ def delete(segment: Segment, *, now: datetime) -> None:
         )
         SegmentDue.objects.filter(segment=segment.pk).delete()
     segment.deleted_at = now
-
-
-def users_of(segment: Segment) -> list[str]:
-    """Return what names a segment and may still ask for it, in words: flow “Popup”, ..."""
-    client_id, name = segment.client_id, segment.friendly_id
-    others = Segment.objects.kept().filter(client=client_id, kind=Segment.Kind.LIVE)
-    users = [
-        f"the segment “{other.name}”"
-        for other in others.exclude(pk=segment.pk).order_by("name", "pk")
-        if name in segments_in(other.condition)
-    ]
-    flows = Flow.objects.kept().filter(client=client_id).exclude(status=Flow.Status.COMPLETED)
-    users += [
-        f"the flow “{flow.name}”"
-        for flow in flows.select_related("published").order_by("name", "pk")
-        if any(name in segments_in(tree) for tree in _trees_of(flow))
-    ]
-    users += [
-        f"the offer “{offer.name}”"
-        for offer in Offer.objects.kept().filter(client=client_id).order_by("name", "pk")
-        if name in segments_in(offer.audience)
-    ]
-    models = DecisionModel.objects.kept().filter(client=client_id).select_related("published")
-    users += [
-        f"the decision model “{model.name}”"
-        for model in models.order_by("name", "pk")
-        if any(name in decisions.segments_in(document) for document in _documents_of(model))
-    ]
-    return users
-
-
-def _trees_of(flow: Flow) -> list[Any]:
-    trees = [flow.page_targeting, flow.audience]
-    if flow.published is not None:
-        published: Mapping[str, Any] = flow.published.definition
-        trees += [published.get("pageTargeting"), published.get("audience")]
-    return trees
-
-
-def _documents_of(model: DecisionModel) -> list[Any]:
-    return [model.draft, *([model.published.document] if model.published else [])]
 
 
 # --- lists -----------------------------------------------------------------------------
@@ -261,43 +208,3 @@ def _check_list(segment: Segment) -> None:
         )
     if segment.deleted_at is not None:
         raise SegmentError("segment_deleted", "The segment was deleted.")
-
-
-# --- reading ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """
-    How many guests are in a segment, as of when.
-
-    `as_of`: everything that was accepted before is counted. `judged` of
-    `guests`: how far building has come; None where it is not being built.
-    """
-
-    members: int
-    as_of: datetime
-    judged: int | None = None
-    guests: int | None = None
-
-
-def standing(segment: Segment, *, now: datetime) -> Standing:
-    """Count a segment's guests now."""
-    current = SegmentMembership.objects.current().filter(segment=segment.pk)
-    members = current.filter(guest__root__isnull=True).count()
-    as_of = _heard_until(segment.client_id, now=now)
-    if segment.built_to is None:
-        return Standing(members, as_of)
-    guests = Guest.objects.survivors().filter(client=segment.client_id)
-    judged = guests.filter(pk__lte=segment.built_to).count()
-    return Standing(members, as_of, judged, guests.count())
-
-
-def _heard_until(client_id: int, *, now: datetime) -> datetime:
-    waiting = InboxEntry.objects.filter(client=client_id)
-    owed = FollowUp.objects.filter(follower=memberships.FOLLOWER)
-    since: list[datetime | None] = [
-        waiting.aggregate(first=Min("received_at"))["first"],
-        owed.aggregate(first=Min("not_before"))["first"],
-    ]
-    return min((moment for moment in since if moment is not None), default=now)
