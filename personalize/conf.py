@@ -25,6 +25,8 @@ class Settings:
     RETAIN_EXECUTIONS_DAYS: int = 90
     # Why each run ran: what was known of the guest then, so shorter is better for privacy.
     RETAIN_DECISIONS_DAYS: int = 90
+    # Who is in a segment stays however long that is; who left it is known this long.
+    RETAIN_SEGMENT_HISTORY_DAYS: int = 365
 
 
 settings = HostDict("PERSONALIZE", Settings)

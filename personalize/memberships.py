@@ -272,8 +272,7 @@ def tend(now: datetime) -> None:
     while _due(now).exists() and time.monotonic() < deadline:
         db.retried(partial(_sweep, now=now))
     while Segment.objects.unbuilt().exists() and time.monotonic() < deadline:
-        # Somebody else is building.
-        if not db.retried(partial(_build, now=now)):
+        if db.retried(partial(_build, now=now)) is None:
             break
 
 
@@ -316,14 +315,18 @@ def _with_dependents(due: Mapping[int, set[str]], catalog: Catalog) -> Mapping[i
 # --- as segments change ----------------------------------------------------------------
 
 
-def _build(*, now: datetime) -> int:
-    """Judge the next guests by the segments that are not built. Returns how many guests."""
+def _build(*, now: datetime) -> int | None:
+    """
+    Judge the next guests by the segments that are not built. Returns how many guests.
+
+    None: all are built, or somebody else is building them.
+    """
     rows = Segment.objects.unbuilt().order_by("client", "built_to")
     if db.is_postgres():
         rows = rows.select_for_update(skip_locked=True, no_key=True)
     pending = list(rows)
     if not pending:
-        return 0
+        return None
     client_id, first = pending[0].client_id, pending[0].built_to or 0
     together = [each for each in pending if each.client_id == client_id]
     people = Guest.objects.survivors().filter(client=client_id, pk__gt=first)
@@ -333,7 +336,7 @@ def _build(*, now: datetime) -> int:
     if not ids:
         refs = [each.pk for each in together if each.built_to == first]
         Segment.objects.filter(pk__in=refs).update(built_to=None, built_at=now)
-        return 1
+        return 0
     names = {each.friendly_id: each.built_to or 0 for each in together}
 
     def choose(catalog: Catalog) -> Mapping[int, _Names]:
@@ -351,6 +354,6 @@ def _build(*, now: datetime) -> int:
 
 def build_all(*, now: datetime, progress: Callable[[int], None] | None = None) -> None:
     """Build all segments that are not built, however long it takes."""
-    while done := db.retried(partial(_build, now=now)):
+    while (done := db.retried(partial(_build, now=now))) is not None:
         if progress:
             progress(done)

@@ -178,7 +178,7 @@ def delete(segment: Segment, *, now: datetime) -> None:
 
 def add(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> int:
     """Put guests on a list. Returns how many were not on it. Raises SegmentError."""
-    _check_list(segment)
+    check_list(segment)
     with db.write():
         # Whoever is merged meanwhile is so before this, or hears of it after.
         memberships.lock(guest_ids)
@@ -192,7 +192,7 @@ def add(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> int:
 
 def remove(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> int:
     """Take guests off a list. Returns how many were on it. Raises SegmentError."""
-    _check_list(segment)
+    check_list(segment)
     people = set(guest_ids)
     with db.write():
         memberships.lock(people)
@@ -201,7 +201,8 @@ def remove(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> in
     return left
 
 
-def _check_list(segment: Segment) -> None:
+def check_list(segment: Segment) -> None:
+    """Raise SegmentError for what is no list, or was deleted."""
     if segment.kind != Segment.Kind.LIST:
         raise SegmentError(
             "not_a_list", "Who is in this segment follows from its condition; it is no list."

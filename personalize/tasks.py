@@ -16,5 +16,5 @@ def catch_up(**kwargs: Any) -> None:
 
 @shared_task(name="personalize.purge", ignore_result=True)
 def purge(**kwargs: Any) -> None:
-    """Delete executions and counts that are older than they may be kept."""
+    """Delete executions, counts and memberships that are older than they may be kept."""
     retention.purge(now=timezone.now())

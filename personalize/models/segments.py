@@ -12,6 +12,13 @@ from tracking.models import Client, Guest
 
 
 class SegmentQuerySet(models.QuerySet["Segment"]):
+    def named(self, name: str) -> "SegmentQuerySet":
+        """The segment of this ref or friendly ID."""
+        try:
+            return self.filter(ref=uuid.UUID(name))
+        except ValueError:
+            return self.filter(friendly_id=name)
+
     def kept(self) -> "SegmentQuerySet":
         """Segments that nobody has deleted."""
         return self.filter(deleted_at__isnull=True)
@@ -65,6 +72,7 @@ class Segment(models.Model):
     class Meta:
         verbose_name = _("segment")
         verbose_name_plural = _("segments")
+        permissions = [("export_segment", _("Can export the guests of a segment"))]
         constraints = [
             models.UniqueConstraint(
                 fields=["client", "friendly_id"], name="personalize_segment_unique"
@@ -84,7 +92,9 @@ class MembershipQuerySet(models.QuerySet["SegmentMembership"]):
 class SegmentMembership(models.Model):
     """That a guest is in a segment since, or was until. At most one of a pair is not over."""
 
-    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="memberships")
+    segment = models.ForeignKey(
+        Segment, on_delete=models.CASCADE, related_name="memberships", db_index=False
+    )
     guest = models.ForeignKey(Guest, on_delete=models.CASCADE, related_name="+", db_index=False)
     entered_at = models.DateTimeField(_("entered at"))
     left_at = models.DateTimeField(_("left at"), null=True, blank=True)
@@ -101,7 +111,15 @@ class SegmentMembership(models.Model):
                 name="personalize_member_once",
             ),
         ]
-        indexes = [models.Index(fields=["guest", "-entered_at"], name="personalize_member_guest")]
+        indexes = [
+            models.Index(fields=["guest", "-entered_at"], name="personalize_member_guest"),
+            models.Index(fields=["segment", "id"], name="personalize_member_segment"),
+            models.Index(
+                fields=["left_at"],
+                condition=Q(left_at__isnull=False),
+                name="personalize_member_left",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.guest_id} in {self.segment_id}"
