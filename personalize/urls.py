@@ -2,7 +2,13 @@
 
 from django.urls import URLPattern, URLResolver
 
-from personalize.api import decision_models, flow_definitions, offers
+from personalize.api import (
+    decision_models,
+    flow_definitions,
+    offers,
+    segment_members,
+    segments,
+)
 from personalize.api.dialects import callflows
 from tracking.api.routes import nowhere
 
@@ -13,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *flow_definitions.urlpatterns,
     *decision_models.urlpatterns,
     *offers.urlpatterns,
+    *segments.urlpatterns,
+    *segment_members.urlpatterns,
     *nowhere("v2/callFlows", "v2/flowDefinitions", "v2/decisionModels", "v2/offers"),
-    *nowhere("v2/offerTemplates", "v1/personalize", "personalize/v2"),
+    *nowhere("v2/offerTemplates", "v1/personalize", "personalize/v2", "v2/segments", "v2/guests"),
 ]

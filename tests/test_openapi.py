@@ -20,7 +20,7 @@ from rest_framework.viewsets import ViewSetMixin
 import personalize.urls
 import tracking.urls
 from personalize import conditions
-from personalize.api import decision_examples
+from personalize.api import decision_examples, segment_examples
 from personalize.api.examples import SMALLEST_LIVE_FLOW
 from tests.api import Api
 from tests.conftest import Database
@@ -244,7 +244,7 @@ class Contract:
                 medias = [
                     self._resolved(body)["content"]["application/json"]
                     for body in bodies
-                    if "content" in self._resolved(body)
+                    if "application/json" in self._resolved(body).get("content", {})
                 ]
                 for parameter in operation.get("parameters", []):
                     medias.append(parameter.get("content", {}).get("application/json", parameter))
@@ -343,6 +343,18 @@ def test_answers__of_every_door__are_as_documented(database: Database, api: Api)
     call("get", "/v2/decisionModels/{ref}", ref="discount")
     call("post", "/v2/decisionModels", decision_examples.OFFER_TABLE, status=400)
     call("delete", "/v2/decisionModels/{ref}", ref="discount", status=204)
+    segment = call("post", "/v2/segments", segment_examples.NOT_PURCHASED, status=201)
+    listed = call("post", "/v2/segments", segment_examples.LIST, status=201)
+    call("get", "/v2/segments")
+    call("put", "/v2/segments/{ref}", segment_examples.LATELY | {"friendlyId": None},
+         ref=segment["ref"])  # fmt: skip
+    call("get", "/v2/segments/{ref}", ref=segment["friendlyId"])
+    called = {"add": [{"guestRef": guest}, {"email": "nobody@example.com"}]}
+    call("post", "/v2/segments/{ref}/guests", called, ref=listed["ref"])
+    call("post", "/v2/segments/{ref}/guests", called, ref=segment["ref"], status=400)
+    call("get", "/v2/segments/{ref}/guests", ref=listed["ref"], history="true")
+    call("get", "/v2/guests/{guestRef}/segments", guestRef=guest)
+    call("delete", "/v2/segments/{ref}", ref=segment["ref"], status=204)
     run = {"friendlyId": flow["friendlyId"], "clientKey": key, "browserId": browser["ref"]}
     call("post", "/v2/callFlows", run)
     call("get", "/v2/callFlows", message=json.dumps(run | {"friendlyId": "none"}))

@@ -56,6 +56,7 @@ TAGS = {
     "Ibexa items": "For servers that speak Ibexa's protocol: the catalogue as XML.",
     "Flow execution": "For browsers, apps and servers: what to show to this guest.",
     "Flow definitions": "For servers: experiences and experiments, made and changed.",
+    "Segments": "For servers: saved audiences and lists, and who is in them.",
 }
 
 _patching = threading.Lock()

@@ -72,6 +72,7 @@ class Operation:
     errors: statuses of refusals, beside those that every door of the kind has.
     filters: the filter set that reads the query. headers: of the answer, name -> meaning.
     examples: of requests; answers: of answers.
+    request_texts, answer_texts: bodies that are no JSON, media type -> what stands in it.
     description: may be a function, asked when the schema is made.
     """
 
@@ -85,6 +86,8 @@ class Operation:
     headers: Mapping[str, str] = field(default_factory=dict)
     examples: Mapping[str, Example] = field(default_factory=dict)
     answers: Mapping[str, Example] = field(default_factory=dict)
+    request_texts: Mapping[str, str] = field(default_factory=dict)
+    answer_texts: Mapping[str, str] = field(default_factory=dict)
     description: str | Callable[[], str] = ""
 
 
@@ -317,7 +320,8 @@ if HAS_OPENAPI:
             if operation.request is None:
                 return {}
             media = self._media(operation.request, operation.examples)
-            return {"required": True, "content": {"application/json": media}}
+            content = {"application/json": media, **_texts(operation.request_texts)}
+            return {"required": True, "content": content}
 
         def _responses(self, operation: Operation) -> Schema:
             statuses = {*operation.errors, *_OF_ALL}
@@ -333,6 +337,8 @@ if HAS_OPENAPI:
             answer: Schema = {"description": _meaning(operation)}
             if operation.headers:
                 answer["headers"] = _headers(operation.headers)
+            if operation.answer_texts:
+                answer["content"] = _texts(operation.answer_texts)
             if operation.answer is None:
                 return answer
             media = self._media(operation.answer, operation.answers)
@@ -473,6 +479,12 @@ def _meaning(operation: Operation) -> str:
     if said and issubclass(answer, msgspec.Struct):
         return said.partition("\n")[0]
     return HTTPStatus(operation.status).phrase
+
+
+def _texts(texts: Mapping[str, str]) -> Schema:
+    return {
+        media: {"schema": {"type": "string", "description": text}} for media, text in texts.items()
+    }
 
 
 def _headers(headers: Mapping[str, str]) -> Schema:
