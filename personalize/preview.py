@@ -6,34 +6,32 @@ Called by the admin. Nothing is recorded and nothing counted, and the draft need
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from personalize import bucketing, context, deciding, execution, flows, snapshots
-from personalize.conditions import Compiled, Facts
+from personalize import (
+    bucketing,
+    context,
+    deciding,
+    execution,
+    flows,
+    snapshots,
+    targeting,
+    visits,
+)
+from personalize.conditions import Facts
 from personalize.context import Visitor
 from personalize.deciding import Decided
 from personalize.execution import Chosen
 from personalize.models import Flow
-from personalize.snapshots import Catalog, Definition, FlowSnapshot
+from personalize.snapshots import Definition, FlowSnapshot
+from personalize.targeting import GateReport
 from personalize.types import FlowRequest, Gate
-from tracking import guests
-from tracking.guests import GuestFacts
-from tracking.models import Guest, Session
-from tracking.types import ClientConfig, PointOfSaleConfig
-
-
-@dataclass(frozen=True, slots=True)
-class GateReport:
-    """One gate: open or closed, and on what the answer rests."""
-
-    name: str
-    is_open: bool
-    because: Sequence[str]
+from personalize.visits import Named
+from tracking.types import ClientConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +59,11 @@ class Preview:
     source_faults: Sequence[str] = ()
 
 
-def find_guest(client: ClientConfig, text: str) -> GuestFacts | None:
-    """Find a guest by its ref, by e-mail, by `PROVIDER:value`, or by a browser's id."""
-    text = text.strip()
-    try:
-        ref = UUID(text)
-    except ValueError:
-        provider, separator, value = text.partition(":")
-        if separator:
-            return guests.by_identifier(client, provider.strip(), value.strip())
-        return guests.by_email(client, text)
-    return guests.by_ref(client, ref) or guests.by_browser(client, str(ref))
-
-
 def preview(
     flow: Flow,
     client: ClientConfig,
     *,
-    guest: GuestFacts | None,
+    guest: Named | None,
     page: str = "",
     channel: str = "WEB",
     language: str = "",
@@ -91,9 +76,10 @@ def preview(
     A stored condition that cannot be read closes the gate, as it does for a call.
     """
     snapshot = _snapshot(flow)
-    session, point_of_sale = visit_of(guest, client, channel)
+    known = guest.guest if guest else None
+    visit = visits.visit_of(known, client, channel, browser_id=guest.browser_id if guest else None)
     catalog = snapshots.catalog(client, version=snapshots.current_version(client.id))
-    visitor = visitor_of(guest, session, catalog)
+    visitor = visits.visitor_of(known, visit, catalog)
     request = FlowRequest(
         friendly_id=flow.friendly_id,
         browser_id=visitor.browser_id,
@@ -103,17 +89,26 @@ def preview(
         params=params or {},
     )
     facts = context.facts(
-        request, visitor, [snapshot], client=client, point_of_sale=point_of_sale, now=now
+        request, visitor, [snapshot], client=client, point_of_sale=visit.point_of_sale, now=now
     )
     chosen, closed = execution.choose(
         [snapshot], facts, visitor, channel=channel, now=now, explain=True
     )
+    gates = targeting.told(
+        flow.friendly_id,
+        snapshot.definition,
+        is_live=None,
+        channel=channel,
+        explain=lambda condition: condition.explain(facts),
+        bucket_ref=str(visitor.bucket_ref),
+        segments=catalog.segments,
+    )
     decided = deciding.decide(snapshot.definition, facts, catalog)
     return Preview(
-        guest_ref=guest.ref if guest else None,
-        session_ref=session.ref if session else None,
+        guest_ref=known.ref if known else None,
+        session_ref=visit.session.ref if visit.session else None,
         closed=closed[-1] if closed else None,
-        gates=_gates(snapshot, facts, closed, channel),
+        gates=list(gates),
         variants=_variants(snapshot, chosen, decided, facts, visitor),
         decided=decided,
         source_faults=list(facts.site_faults.values()),
@@ -132,59 +127,6 @@ def _snapshot(flow: Flow) -> FlowSnapshot:
         ends_at=None,
         definition=Definition(0, flows.definition_of(flow, variants)),
     )
-
-
-def visit_of(
-    guest: GuestFacts | None, client: ClientConfig, channel: str
-) -> tuple[Session | None, PointOfSaleConfig]:
-    """Return the visit the guest is on, so that conditions on it can be tried."""
-    default = client.default_point_of_sale
-    if guest is None:
-        return None, default
-    members = Guest.objects.speaking_through(guest.id)
-    sessions = Session.objects.open().filter(
-        guest__in=members, channel=channel, browser__isnull=False
-    )
-    session = sessions.select_related("browser").order_by("-started_at").first()
-    points = {point.id: point for point in client.points_of_sale.values()}
-    return session, points.get(session.point_of_sale_id, default) if session else default
-
-
-def visitor_of(guest: GuestFacts | None, session: Session | None, catalog: Catalog) -> Visitor:
-    if guest is None:
-        ref = uuid.uuid4()
-        return Visitor(ref, ref, None, None, catalog)
-    browser = session.browser if session else None
-    if browser is not None:
-        guest = replace(guest, browser=browser.pk)
-    return Visitor(guest.ref, guest.bucket_ref, guest, browser.value if browser else None, catalog)
-
-
-def _gates(
-    snapshot: FlowSnapshot, facts: Facts, closed: Sequence[Gate], channel: str
-) -> list[GateReport]:
-    definition = snapshot.definition
-    if definition.problem:
-        return [GateReport("Conditions", False, [definition.problem])]
-    wanted = sorted(definition.channels)
-    asked = f"The channel is {channel}, wanted {', '.join(wanted) if wanted else 'any'}."
-    reports = [
-        GateReport("Channel", not wanted or channel in wanted, [asked]),
-        _condition_gate("Pages", definition.page_targeting, facts),
-        _condition_gate("Audience", definition.audience, facts),
-    ]
-    share = [gate for gate in closed if gate.reason.value in ("NOT_ALLOCATED", "NO_VARIANT")]
-    if share:
-        reports.append(GateReport("Traffic", False, [share[0].explanation]))
-    elif all(report.is_open for report in reports):
-        let_in = f"{definition.traffic.percent:g} % of the guests are let in; this one is."
-        reports.append(GateReport("Traffic", True, [let_in]))
-    return reports
-
-
-def _condition_gate(name: str, condition: Compiled, facts: Facts) -> GateReport:
-    explanation = condition.explain(facts)
-    return GateReport(name, explanation.matched, explanation.because() or [explanation.sentence])
 
 
 def _variants(

@@ -5,7 +5,7 @@ PURE. The gates of one flow: does it run for this guest, and if not, which gate 
 the walk had asked. `told` tells every gate, open or closed: for previews, and whoever asks why.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -147,30 +147,31 @@ def told(
     explain: Explain,
     bucket_ref: str,
     segments: Collection[str] | None = None,
-) -> list[GateReport]:
+) -> Iterator[GateReport]:
     """
-    Tell every gate, whichever closed first.
+    Tell the gates one by one, also those behind a closed one.
 
     With `is_live` None nothing is said of that: a draft need not be live. The traffic's gate is
-    asked of whoever passed the others.
+    told of whoever passes the others.
     """
-    reports = []
+    is_open = True
     if is_live is not None:
         live = "The flow is live." if is_live else _NOT_LIVE
-        reports.append(GateReport("Live", Reason.NOT_LIVE, is_live, [live]))
+        yield GateReport("Live", Reason.NOT_LIVE, is_live, [live])
+        is_open = is_live
     problem = _problem(flow, segments)
     if problem:
-        return [*reports, GateReport("Conditions", Reason.UNREADABLE, False, [problem])]
+        yield GateReport("Conditions", Reason.UNREADABLE, False, [problem])
+        return
     fits = not flow.channels or channel in flow.channels
-    reports += [
-        GateReport("Channel", Reason.CHANNEL, fits, [_channels(flow, channel)]),
-        _condition_gate("Pages", Reason.PAGE, explain(flow.page_targeting)),
-        _condition_gate("Audience", Reason.AUDIENCE, explain(flow.audience)),
-    ]
-    if all(report.is_open for report in reports):
+    yield GateReport("Channel", Reason.CHANNEL, fits, [_channels(flow, channel)])
+    pages = _condition_gate("Pages", Reason.PAGE, explain(flow.page_targeting))
+    yield pages
+    audience = _condition_gate("Audience", Reason.AUDIENCE, explain(flow.audience))
+    yield audience
+    if is_open and fits and pages.is_open and audience.is_open:
         assignment = bucketing.assign(traffic=flow.traffic, bucket_ref=bucket_ref)
-        reports.append(_traffic_gate(name, flow.traffic, assignment))
-    return reports
+        yield _traffic_gate(name, flow.traffic, assignment)
 
 
 def _condition_gate(name: str, reason: Reason, explanation: Explanation) -> GateReport:

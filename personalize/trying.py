@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from personalize import context, deciding, decisions, preview, snapshots
+from personalize import context, deciding, decisions, snapshots, visits
 from personalize.conditions import Facts
 from personalize.deciding import Decided
 from personalize.decisions import CompiledTable, RowReport
 from personalize.models import DecisionModel, Flow
 from personalize.snapshots import Catalog, DecisionSnapshot, Definition, FlowSnapshot
 from personalize.types import FlowRequest
-from tracking.guests import GuestFacts
+from personalize.visits import Named
 from tracking.types import ClientConfig
 
 _MOST_ROWS = 200
@@ -42,22 +42,22 @@ def with_facts(
 def as_guest(
     model: DecisionModel,
     client: ClientConfig,
-    guest: GuestFacts,
+    guest: Named,
     *,
     page: str = "",
     now: datetime,
 ) -> Trial:
     """Ask the draft about a guest, on the visit that is open. Raises DecisionInvalid."""
     catalog = _catalog(model, client)
-    session, point_of_sale = preview.visit_of(guest, client, "WEB")
-    visitor = preview.visitor_of(guest, session, catalog)
+    visit = visits.visit_of(guest.guest, client, "WEB", browser_id=guest.browser_id)
+    visitor = visits.visitor_of(guest.guest, visit, catalog)
     request = FlowRequest(friendly_id="", browser_id=visitor.browser_id, page=page)
     facts = context.facts(
         request,
         visitor,
         [_asking(model)],
         client=client,
-        point_of_sale=point_of_sale,
+        point_of_sale=visit.point_of_sale,
         now=now,
     )
     return _ask(model, catalog, facts)

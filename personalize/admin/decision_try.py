@@ -8,7 +8,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from personalize import decisions, preview, trying
+from personalize import decisions, trying, visits
 from personalize.admin import decision_lines
 from personalize.models import DecisionModel
 from tracking import clients
@@ -56,7 +56,7 @@ def ask(model: DecisionModel, form: TryForm, *, user: Any) -> trying.Trial | Non
         if not (user.has_perm("tracking.view_guest") or user.has_perm("tracking.change_guest")):
             form.add_error("guest", _("You may try it with facts only."))
             return None
-        guest = preview.find_guest(client, wanted)
+        guest = visits.find_guest(client, wanted)
         if guest is None:
             form.add_error("guest", _("There is no such guest."))
             return None

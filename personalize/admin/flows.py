@@ -30,7 +30,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
-from personalize import flows, preview
+from personalize import flows, preview, visits
 from personalize.admin import history, status
 from personalize.admin.flow_forms import FlowForm, VariantForm, VariantFormSet
 from personalize.admin.preview_forms import PreviewForm
@@ -443,7 +443,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
             if not (user.has_perm("tracking.view_guest") or user.has_perm("tracking.change_guest")):
                 form.add_error("guest", _("You may preview for a new visitor only."))
                 return None
-            guest = preview.find_guest(client, values["guest"])
+            guest = visits.find_guest(client, values["guest"])
             if guest is None:
                 form.add_error("guest", _("There is no such guest."))
                 return None

@@ -7,7 +7,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -263,6 +263,89 @@ def test_purge__of_records__goes_by_their_own_time(database: Database, api: Api,
 
     assert not DecisionRecord.objects.exists()
     assert Execution.objects.count() == 1
+
+
+# --- Asked about --------------------------------------------------------------------------------
+
+
+def run(command: str, *args: str, **options: Any) -> tuple[int, str]:
+    """Return the exit status and everything that was said."""
+    said = StringIO()
+    try:
+        call_command(command, *args, stdout=said, stderr=StringIO(), **options)
+    except CommandError as error:
+        return error.returncode, f"{said.getvalue()}{error}"
+    return 0, said.getvalue()
+
+
+def test_explain_flow__of_a_past_run__names_what_was_known_then_and_what_would_be_now(
+    database: Database, api: Api, ada: str
+) -> None:
+    make_table(api)
+    make_flow(api, "Offer 1", pageTargeting=ON_SHOES)
+    make_flow(api, "Offer 2", audience={"all": [IRISH, LOOKED]}, decisionModel="rate")
+    call(api, "offer*", ada, page="/hats")
+    ref = str(Execution.objects.get().ref)
+    api.json(api.identify(ada, ("EMAIL", "ada@example.com"), country="DE"))
+
+    status, said = run("explain_flow", execution=ref)
+
+    assert status == 0
+    assert "closed at PAGE: Page is “/hats”, wanted it to contain “shoes”" in said
+    assert "ran: every gate was open" in said
+    assert "Audience open: Guest country “IE” is “IE”; VIEW happened 3 times in this" in said
+    assert "row 1: Session views 3 is at least 3" in said
+    assert "n = 7" in said
+    assert "Made again from its record, it is the same." in said
+    assert "would not be shown (AUDIENCE): Guest country is “DE”" in said
+
+
+def test_explain_flow__of_a_run_that_is_not_known__says_so_and_exits_with_2(
+    on_sqlite: Database, api: Api
+) -> None:
+    assert run("explain_flow", execution="none")[0] == 2
+    assert run("explain_flow", execution="56860bff-94ba-4d84-aa37-2b5a83d5411b")[0] == 2
+    assert run("explain_flow", "offer")[0] == 2
+
+
+def test_replay_decisions__of_all_that_ran__are_equal_and_the_last_line_says_so(
+    database: Database, api: Api, ada: str
+) -> None:
+    make_table(api)
+    make_flow(api, "Offer", audience=LOOKED, decisionModel="rate")
+    for _ in range(5):
+        call(api, "offer", ada)
+
+    status, said = run("replay_decisions", "--json")
+    _, sampled = run("replay_decisions", "--json", "--sample", "2")
+
+    assert status == 0
+    assert json.loads(said.splitlines()[-1]) == {
+        "checked": 5, "equal": 5, "differences": [], "notReplayable": [],
+    }  # fmt: skip
+    assert json.loads(sampled)["checked"] == 2
+
+
+def test_replay_decisions__where_one_was_tampered_with__names_it_and_fails(
+    database: Database, api: Api, ada: str
+) -> None:
+    make_flow(api, "Offer", audience=IRISH)
+    for _ in range(3):
+        call(api, "offer", ada)
+    good, bad, broken = DecisionRecord.objects.order_by("ref")
+    DecisionRecord.objects.filter(pk=bad.pk).update(body=bad.body.replace('"IE"', '"DE"'))
+    DecisionRecord.objects.filter(pk=broken.pk).update(body="{}")
+
+    status, said = run("replay_decisions", "--json")
+
+    assert status == 1
+    found = json.loads(said.splitlines()[0])
+    assert (found["checked"], found["equal"]) == (3, 1)
+    assert [each["ref"] for each in found["differences"]] == [str(bad.ref)]
+    assert [each["ref"] for each in found["notReplayable"]] == [str(broken.ref)]
+
+
+# --- Let go -------------------------------------------------------------------------------------
 
 
 def test_record__of_a_person__is_exported_and_erased_with_them(

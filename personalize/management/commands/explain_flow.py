@@ -1,4 +1,8 @@
-"""`manage.py explain_flow`: would this flow run for that guest now? If not, which gate closed?"""
+"""
+`manage.py explain_flow`: would this flow run for that guest now? If not, which gate closed?
+
+With `--execution`: why a flow ran in the past.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,18 +12,16 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from personalize import context, deciding, execution, snapshots
+from personalize import explaining, visits
 from personalize.conditions import normalise_params
-from personalize.context import Visitor
-from personalize.deciding import Decided
-from personalize.execution import Chosen
-from personalize.models import Flow
-from personalize.snapshots import Catalog, FlowSnapshot
-from personalize.types import FlowRequest, Gate
-from tracking import clients, guests
-from tracking.guests import GuestFacts
-from tracking.models import Client, Guest, Identifier, Session
-from tracking.types import BROWSER, ClientConfig
+from personalize.execution import Rendered
+from personalize.explaining import Past, Question
+from personalize.models import Execution, Flow
+from personalize.stories import DecisionStory, End, FlowStory, Share, Story
+from personalize.visits import Named
+from tracking import clients
+from tracking.models import Client
+from tracking.types import ClientConfig
 
 #: Exit statuses: 0 it would run, 1 it would not, 2 the question itself is wrong.
 WOULD_NOT_RUN, WRONG_QUESTION = 1, 2
@@ -27,13 +29,17 @@ WOULD_NOT_RUN, WRONG_QUESTION = 1, 2
 
 class Command(BaseCommand):
     help = (
-        "Say which flow a call would run for a guest now, and which gate of the others closed. "
-        "Records nothing. Exit status: 0 a flow would run, 1 none would, 2 unknown flow or guest."
+        "Say which flow a call would run for a guest now, and which gate of the others closed; or, "
+        "with --execution, why a flow ran in the past. Records nothing. Exit status: 0 a flow "
+        "would run or did run, 1 none would, 2 unknown flow, guest or execution."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("flow", help="A friendlyId, a prefix* (quoted), or a flow's ref.")
-        parser.add_argument("guest", help="A guest's ref, a browser id, an e-mail, PROVIDER:ID.")
+        parser.add_argument("flow", nargs="?", help="A friendlyId, a prefix* (quoted), or a ref.")
+        parser.add_argument(
+            "guest", nargs="?", help="A guest's ref, a browser id, an e-mail, PROVIDER:ID."
+        )
+        parser.add_argument("--execution", metavar="REF", help="A run of the past, by its ref.")
         parser.add_argument("--client", help="Name or client key; needed when there are several.")
         parser.add_argument("--page", default="", help="The page, as the call would name it.")
         parser.add_argument(
@@ -48,90 +54,139 @@ class Command(BaseCommand):
         parser.add_argument("--point-of-sale", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["execution"]:
+            self._explain_past(options["execution"])
+        elif options["flow"] and options["guest"]:
+            self._explain_now(options)
+        else:
+            raise _wrong("Name a flow and a guest, or an --execution.")
+
+    def _explain_now(self, options: dict[str, Any]) -> None:
         client = _client(options["client"])
         friendly_id = _friendly_id(client, options["flow"])
-        guest, browser_id = _guest(client, options["guest"])
-        point_of_sale = client.point_of_sale(name=options["point_of_sale"], site_id="")
-        if point_of_sale is None:
-            valid = ", ".join(client.points_of_sale)
-            raise _wrong(f"There is no such point of sale. Valid ones: {valid}.")
-        now = timezone.now()
-        catalog = snapshots.catalog(client, version=snapshots.current_version(client.id))
-        candidates = _candidates(client, catalog, friendly_id)
-        request = FlowRequest(
-            friendly_id=friendly_id,
-            browser_id=browser_id,
-            channel=options["channel"].upper(),
-            language=options["language"].upper(),
-            page=options["page"],
-            params=normalise_params(_params(options["param"])),
-        )
-        visitor = Visitor(guest.ref, guest.bucket_ref, guest, browser_id, catalog)
-        facts = context.facts(
-            request, visitor, candidates, client=client, point_of_sale=point_of_sale, now=now
-        )
-        chosen, gates = execution.choose(
-            candidates, facts, visitor, channel=request.channel, now=now, explain=True
-        )
-        self._say_who(guest, browser_id)
-        for fault in facts.site_faults.values():
+        named = visits.find_guest(client, options["guest"])
+        if named is None:
+            raise _wrong(f"Nobody is known as “{options['guest']}”.")
+        question = _question(client, friendly_id, options)
+        try:
+            found = explaining.why(client, question, named, now=timezone.now())
+        except explaining.UnknownFlow as error:
+            raise _wrong(str(error)) from None
+        self._say_who(named, found.visitor.browser_id)
+        for fault in found.source_faults:
             self.stdout.write(self.style.WARNING(f"A source of the site failed: {fault}"))
-        self._say_gates(candidates, gates, chosen)
-        if chosen is None:
+        self._say_story(found.story)
+        if found.rendered is None:
             raise CommandError("No flow would run.", returncode=WOULD_NOT_RUN)
-        decided = deciding.decide(chosen.definition, facts, catalog)
-        self._say_decision(decided)
-        self._say_answer(execution.render(chosen, decided, facts, visitor))
+        self._say_answer(found.rendered)
 
-    def _say_who(self, guest: GuestFacts, browser_id: str | None) -> None:
+    def _explain_past(self, given: str) -> None:
+        try:
+            rows = Execution.objects.select_related("flow", "guest").filter(pk=UUID(given))
+        except ValueError:
+            raise _wrong(f"“{given}” is not the ref of an execution.") from None
+        run = rows.first()
+        if run is None:
+            raise _wrong(f"There is no execution {given}.")
+        told = explaining.past(run, now=timezone.now())
+        self.stdout.write(f"“{run.flow.name}” ran for guest {run.guest.ref}")
+        self.stdout.write(f"at {run.occurred_at.isoformat()}")
+        if told.story is None:
+            raise CommandError(
+                "Its record is not kept any more: why it ran cannot be told.",
+                returncode=WOULD_NOT_RUN,
+            )
+        self._say_story(told.story)
+        self._say_replay(told)
+        self._say_then_and_now(told)
+
+    def _say_who(self, named: Named, browser_id: str | None) -> None:
+        guest = named.guest
         email = f", {guest.texts['email']}" if guest.texts["email"] else ""
         self.stdout.write(f"Guest {guest.ref} ({guest.type.lower()}{email})")
         self.stdout.write(
             f"on browser {browser_id}" if browser_id else "without a browser: a visit that begins"
         )
 
-    def _say_gates(
-        self, candidates: Sequence[FlowSnapshot], gates: Sequence[Gate], chosen: Chosen | None
-    ) -> None:
-        closed = {gate.flow: gate for gate in gates}
-        for flow in candidates:
-            gate = closed.get(flow.friendly_id)
+    def _say_story(self, story: Story) -> None:
+        for flow in story.flows:
             self.stdout.write("")
-            self.stdout.write(f"{flow.friendly_id}  “{flow.definition.values['name']}”")
-            if gate is not None:
-                self.stdout.write(f"  closed at {gate.reason}: {gate.explanation}")
-            elif chosen is not None and flow is chosen.flow:
-                self.stdout.write(self.style.SUCCESS("  would run: every gate is open."))
-                self._say_variant(chosen)
-            else:
-                self.stdout.write("  not asked: a flow before it answers.")
+            self.stdout.write(f"{flow.friendly_id}  “{flow.name}”")
+            self._say_flow(flow, is_past=story.is_past)
+            if flow.end is End.SHOWN and story.decision is not None:
+                self._say_decision(story.decision)
+        if story.more:
+            self.stdout.write(f"\n{story.more} more flows were asked before.")
 
-    def _say_variant(self, chosen: Chosen) -> None:
-        assignment, variants = chosen.assignment, chosen.definition.variants.values()
-        shares = ", ".join(f"{variant.name} {variant.weight:g}" for variant in variants)
-        kind = " (the control)" if chosen.variant.is_control else ""
-        self.stdout.write(f"  revision {chosen.definition.number}")
+    def _say_flow(self, flow: FlowStory, *, is_past: bool) -> None:
+        closed = "; ".join(flow.closed.because) if flow.closed else flow.note
+        if flow.end is End.CLOSED:
+            self.stdout.write(f"  closed at {flow.reason}: {closed}")
+        elif flow.end is End.NOT_ASKED:
+            self.stdout.write("  not asked: a flow before it answers.")
+        else:
+            ran = "ran: every gate was open." if is_past else "would run: every gate is open."
+            self.stdout.write(self.style.SUCCESS(f"  {ran}"))
+        for gate in flow.gates:
+            # What is closed is said above, where it is the first.
+            if flow.end is End.SHOWN or gate is not flow.closed:
+                state = "open" if gate.is_open else "closed too"
+                self.stdout.write(f"    {gate.name} {state}: {'; '.join(gate.because)}")
+        if flow.share is not None:
+            self._say_variant(flow, flow.share)
+
+    def _say_variant(self, flow: FlowStory, share: Share) -> None:
+        shares = ", ".join(f"{name} {weight:g}" for name, weight in share.shares.items())
+        kind = " (the control)" if share.is_control else ""
+        self.stdout.write(f"  revision {flow.revision}")
         self.stdout.write(
-            f"  let in: the guest stands at {assignment.allocation_bucket * 100:.2f}, "
-            f"and {chosen.definition.traffic.percent:g} % are let in"
+            f"  let in: the guest stands at {share.allocation_bucket:.2f}, "
+            f"and {share.percent:g} % are let in"
         )
         self.stdout.write(
-            f"  variant “{chosen.variant.name}”{kind}: the guest stands at "
-            f"{assignment.split_bucket * 100:.2f} of 100, shared out as {shares}"
+            f"  variant “{share.variant}”{kind}: the guest stands at {share.split_bucket:.2f} of "
+            f"100, shared out as {shares}; this one has {share.low:g} to {share.high:g}"
         )
 
-    def _say_decision(self, decided: Decided) -> None:
-        if not decided.model:
-            return
-        rows = ", ".join(map(str, decided.decision.rows))
+    def _say_decision(self, decision: DecisionStory) -> None:
+        rows = ", ".join(map(str, decision.numbers))
         hit = f"hit by row {rows}" if rows else "hit by no row"
-        self.stdout.write(f"  decision “{decided.model}”, revision {decided.revision}: {hit}")
-        for name, value in decided.decision.outputs.items():
+        self.stdout.write(f"  decision “{decision.model}”, revision {decision.revision}: {hit}")
+        for row in decision.rows:
+            self.stdout.write(f"    row {row.number}: {'; '.join(row.because)}")
+        for name, value in decision.outputs.items():
             self.stdout.write(f"    {name} = {msgspec.json.encode(value).decode()}")
-        if decided.fault:
-            self.stdout.write(self.style.WARNING(f"    broken: {decided.fault}"))
+        for offer in decision.offers:
+            self.stdout.write(f"    offer “{offer.name}”: {offer.state}")
+        if decision.note:
+            self.stdout.write(f"    {decision.note}")
+        if decision.fault:
+            self.stdout.write(self.style.WARNING(f"    broken: {decision.fault}"))
 
-    def _say_answer(self, rendered: execution.Rendered) -> None:
+    def _say_replay(self, told: Past) -> None:
+        replayed = told.replayed
+        if replayed is None:
+            return
+        self.stdout.write("")
+        if replayed.is_equal:
+            self.stdout.write(self.style.SUCCESS("Made again from its record, it is the same."))
+        for difference in replayed.differences:
+            self.stdout.write(self.style.ERROR(f"Made again, it differs. {difference.sentence}"))
+        for obstacle in replayed.obstacles:
+            self.stdout.write(self.style.WARNING(f"Not replayable: {obstacle}"))
+        for part in replayed.by_outcome:
+            self.stdout.write(f"Of {part} only the outcome was kept.")
+
+    def _say_then_and_now(self, told: Past) -> None:
+        self.stdout.write("")
+        self.stdout.write("The same call now:")
+        if told.now is None:
+            self.stdout.write(f"  {told.why_not_now}")
+            return
+        for sentence in told.now.story.sentences:
+            self.stdout.write(f"  {sentence}")
+
+    def _say_answer(self, rendered: Rendered) -> None:
         self.stdout.write("")
         if rendered.error:
             self.stdout.write(f"The answer: none, for its template fails: {rendered.error}")
@@ -141,6 +196,23 @@ class Command(BaseCommand):
             return
         text = msgspec.json.format(msgspec.json.encode(rendered.content), indent=2).decode()
         self.stdout.write(f"The answer:\n{text}")
+
+
+def _question(client: ClientConfig, friendly_id: str, options: dict[str, Any]) -> Question:
+    point_of_sale = None
+    if options["point_of_sale"]:
+        point_of_sale = client.point_of_sale(name=options["point_of_sale"])
+        if point_of_sale is None:
+            valid = ", ".join(client.points_of_sale)
+            raise _wrong(f"There is no such point of sale. Valid ones: {valid}.")
+    return Question(
+        friendly_id=friendly_id,
+        channel=options["channel"].upper(),
+        language=options["language"].upper(),
+        page=options["page"],
+        params=normalise_params(_params(options["param"])),
+        point_of_sale=point_of_sale,
+    )
 
 
 def _wrong(text: str) -> CommandError:
@@ -173,68 +245,6 @@ def _friendly_id(client: ClientConfig, given: str) -> str:
     if found is None:
         raise _wrong(f"There is no flow with the ref {given}.")
     return found
-
-
-def _candidates(client: ClientConfig, catalog: Catalog, friendly_id: str) -> Sequence[FlowSnapshot]:
-    """Return every flow the call may mean, in order; those not live too, which a call passes by."""
-    prefix = friendly_id[:-1] if friendly_id.endswith("*") else None
-    if "*" in (friendly_id if prefix is None else prefix) or prefix == "":
-        raise _wrong("A * stands at the end, after at least one letter.")
-    if prefix is not None:
-        found = list(catalog.starting_with(prefix))
-    else:
-        flow = catalog.flows.get(friendly_id)
-        found = [flow] if flow else []
-    if not found:
-        raise _wrong(_why_unknown(client, friendly_id, prefix))
-    return found
-
-
-def _why_unknown(client: ClientConfig, friendly_id: str, prefix: str | None) -> str:
-    if prefix is not None:
-        return f"No published flow's friendlyId starts with “{prefix}”."
-    flow = Flow.objects.filter(client=client.id, friendly_id=friendly_id).first()
-    if flow is None:
-        return f"There is no flow “{friendly_id}”."
-    if flow.deleted_at is not None:
-        return f"The flow “{friendly_id}” was deleted; it answers no calls."
-    if flow.is_archived:
-        return f"The flow “{friendly_id}” is archived; it answers no calls."
-    return f"The flow “{friendly_id}” was never published; it answers no calls."
-
-
-def _guest(client: ClientConfig, given: str) -> tuple[GuestFacts, str | None]:
-    """Find a guest, and the browser whose visit counts: the one named, else the last one seen."""
-    try:
-        ref = UUID(given)
-    except ValueError:
-        found = _by_identifier(client, given)
-    else:
-        on_browser = guests.by_browser(client, str(ref))
-        if on_browser is not None:
-            return on_browser, str(ref)
-        found = guests.by_ref(client, ref)
-    if found is None:
-        raise _wrong(f"Nobody is known as “{given}”.")
-    browser_id = _last_browser(found)
-    if browser_id is None:
-        return found, None
-    return guests.by_browser(client, browser_id) or found, browser_id
-
-
-def _by_identifier(client: ClientConfig, given: str) -> GuestFacts | None:
-    provider, separator, value = given.partition(":")
-    if separator:
-        return guests.by_identifier(client, provider, value)
-    return guests.by_email(client, given) if "@" in given else None
-
-
-def _last_browser(guest: GuestFacts) -> str | None:
-    speaking = Guest.objects.speaking_through(guest.id)
-    browsers = Identifier.objects.filter(provider=BROWSER, guest__in=speaking)
-    visits = Session.objects.filter(browser__in=browsers).order_by("-ended_at")
-    last = visits.values_list("browser__value", flat=True).first()
-    return last or browsers.order_by("-pk").values_list("value", flat=True).first()
 
 
 def _params(given: Sequence[str]) -> dict[str, str]:
