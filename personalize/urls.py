@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver
 
 from personalize.api import (
     decision_models,
+    executions,
     flow_definitions,
     offers,
     segment_members,
@@ -21,6 +22,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *offers.urlpatterns,
     *segments.urlpatterns,
     *segment_members.urlpatterns,
+    *executions.urlpatterns,
     *nowhere("v2/callFlows", "v2/flowDefinitions", "v2/decisionModels", "v2/offers"),
-    *nowhere("v2/offerTemplates", "v1/personalize", "personalize/v2", "v2/segments", "v2/guests"),
+    *nowhere("v2/offerTemplates", "v2/segments", "v2/executions", "v2/guests"),
+    *nowhere("v1/personalize", "personalize/v2"),
 ]

@@ -39,9 +39,12 @@ def find_guest(client: ClientConfig, text: str) -> Named | None:
             found = guests.by_email(client, text)
         return Named(found) if found else None
     on_browser = guests.by_browser(client, ref)
-    if on_browser is not None:
-        return Named(on_browser, ref)
-    found = guests.by_ref(client, UUID(ref))
+    return by_ref(client, UUID(ref)) if on_browser is None else Named(on_browser, ref)
+
+
+def by_ref(client: ClientConfig, ref: UUID) -> Named | None:
+    """Find a guest by its ref, through merges."""
+    found = guests.by_ref(client, ref)
     return Named(found) if found else None
 
 

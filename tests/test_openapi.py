@@ -363,6 +363,14 @@ def test_answers__of_every_door__are_as_documented(database: Database, api: Api)
     call("get", "/v2/events/{ref}", ref=events["items"][0]["ref"])
     (tracked,) = call("get", "/v2/events", type="TRACKING")["items"]
     contract.validate(tracked["arbitraryData"], {"$ref": "#/components/schemas/TrackingData"})
+    (ran,) = call("get", "/v2/executions", limit=2, guestRef=guest)["items"]
+    call("get", "/v2/executions/{ref}", ref=ran["ref"])
+    call("get", "/v2/executions/{ref}", ref="none", status=404)
+    call("get", "/v2/executions", since="yesterday", status=400)
+    asked = {"ref": guest, "friendlyId": flow["friendlyId"], "params": "{}"}
+    call("get", "/v2/guests/{ref}/decisions", **asked)
+    call("get", "/v2/guests/{ref}/decisions", status=400, ref=guest)
+    call("get", "/v2/guests/{ref}/decisions", status=404, **asked | {"friendlyId": "none"})
     call("get", "/v2/events", since="yesterday", status=400)
     sessions = call("get", "/v2/sessions", status=200)
     call("get", "/v2/sessions/{ref}", ref=sessions["items"][0]["ref"])

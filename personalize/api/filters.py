@@ -1,9 +1,12 @@
-"""The query parameters of the flow list, as a django-filter set."""
+"""The query parameters of the lists of flows and executions, as django-filter sets."""
+
+from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
 
-from personalize.models import Flow
+from personalize.models import Execution, Flow
+from tracking.api.filters import members
 
 
 class FlowFilter(django_filters.FilterSet):
@@ -34,3 +37,28 @@ class FlowFilter(django_filters.FilterSet):
     def with_deleted(self, rows: QuerySet[Flow], name: str, value: bool) -> QuerySet[Flow]:
         # Leaving them out is the rule, so it is done where nothing was asked for too.
         return rows
+
+
+class ExecutionFilter(django_filters.FilterSet):
+    """By guest, through merges; by flow; and by time: since, until."""
+
+    guestRef = django_filters.UUIDFilter(
+        method="by_guest", help_text="Of the guest, or of anybody merged into it."
+    )
+    flowRef = django_filters.UUIDFilter(field_name="flow__ref", help_text="Runs of this flow.")
+    friendlyId = django_filters.CharFilter(
+        field_name="flow__friendly_id", help_text="Runs of the flow of this id."
+    )
+    since = django_filters.IsoDateTimeFilter(
+        field_name="occurred_at", lookup_expr="gte", help_text="Ran at this time or later."
+    )
+    until = django_filters.IsoDateTimeFilter(
+        field_name="occurred_at", lookup_expr="lt", help_text="Ran before this time."
+    )
+
+    class Meta:
+        model = Execution
+        fields: list[str] = []
+
+    def by_guest(self, rows: QuerySet[Execution], name: str, value: Any) -> QuerySet[Execution]:
+        return rows.filter(guest__in=members(value))

@@ -12,7 +12,7 @@ from personalize.conditions.evaluation import (
 )
 from personalize.conditions.facts import Facts, Needs, joined, normalise_params
 from personalize.conditions.operators import MAX_DAYS, OPERATORS, Operator, operators_for
-from personalize.conditions.parts import Ask, Explanation, comparison
+from personalize.conditions.parts import Ask, Explanation, comparison, plain
 from personalize.conditions.readings import NotKept, Recalled, Unkeepable, pack, unpack
 from personalize.conditions.registry import Field, Registry, default_registry
 from personalize.conditions.tree import (
@@ -66,6 +66,7 @@ __all__ = [
     "operators_for",
     "pack",
     "parse",
+    "plain",
     "segments_in",
     "unpack",
     "validate",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class Explanation:
             "sentence": self.sentence,
         }
         if self.facts:
-            shown["facts"] = {name: _plain(value) for name, value in self.facts.items()}
+            shown["facts"] = {name: plain(value) for name, value in self.facts.items()}
         if self.children:
             shown["children"] = [child.as_dict() for child in self.children]
         return shown
@@ -228,5 +229,16 @@ def outcome(leaf: Leaf, value: object, operand: str, matched: bool) -> str:
     return " ".join(filter(None, (label, shown, compared(operator.label, operand))))
 
 
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
+def plain(value: object) -> object:
+    """Return a value as JSON that people read: what JSON has no word for as text."""
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    return show(value)

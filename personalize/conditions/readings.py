@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from personalize.conditions.parts import Ask, Explanation
 
@@ -64,7 +65,7 @@ def pack(value: object) -> object:
     return packer(value)
 
 
-def unpack(packed: object) -> object:
+def unpack(packed: object) -> Any:
     """Return the value that was packed."""
     if isinstance(packed, list):
         return [unpack(item) for item in packed]

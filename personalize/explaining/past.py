@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from personalize import bucketing, decisions, records, replaying
-from personalize.conditions import NotKept, Recalled
+from personalize.conditions import NotKept, Recalled, unpack
 from personalize.decisions import RowReport
 from personalize.explaining import flows
 from personalize.explaining.now import Now, Question, UnknownFlow, why
@@ -192,7 +192,7 @@ def _past_decision(
         revision=recorded.revision,
         numbers=recorded.rows,
         rows=rows,
-        outputs=recorded.outputs or {},
+        outputs=dict(unpack(recorded.outputs)) if recorded.outputs else {},
         offers=_past_offers(recorded),
         fault=recorded.fault,
         note=note or ("Its outputs were too long to keep." if recorded.digest else ""),

@@ -32,6 +32,7 @@ class Execution(models.Model):
         verbose_name_plural = _("executions")
         indexes = [
             models.Index(fields=["flow", "-occurred_at"], name="personalize_exec_flow"),
+            models.Index(fields=["-occurred_at"], name="personalize_exec_time"),
         ]
 
     def __str__(self) -> str:

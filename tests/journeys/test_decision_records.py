@@ -19,6 +19,7 @@ from personalize.revisions import StoredRevisions
 from personalize.types import OfferState
 from tests.api import Api
 from tests.conftest import Database
+from tests.factories import ClientFactory
 from tracking import tasks
 from tracking.models import Event, Guest, InboxEntry
 
@@ -306,6 +307,120 @@ def test_explain_flow__of_a_run_that_is_not_known__says_so_and_exits_with_2(
     assert run("explain_flow", execution="none")[0] == 2
     assert run("explain_flow", execution="56860bff-94ba-4d84-aa37-2b5a83d5411b")[0] == 2
     assert run("explain_flow", "offer")[0] == 2
+
+
+def test_execution__read_by_a_server__is_explained_as_it_was_and_as_it_would_be(
+    database: Database, api: Api, ada: str
+) -> None:
+    make_table(api)
+    make_flow(api, "Offer 1", pageTargeting=ON_SHOES)
+    flow = make_flow(api, "Offer 2", audience={"all": [IRISH, LOOKED]}, decisionModel="rate")
+    call(api, "offer*", ada, page="/hats")
+    (brief,) = api.read("/v2/executions", flowRef=flow["ref"])["items"]
+    api.json(api.identify(ada, ("EMAIL", "ada@example.com"), country="DE"))
+
+    read = api.read(f"/v2/executions/{brief['ref']}")
+
+    assert read["guestRef"] == brief["guestRef"]
+    said = read["explanation"]["sentences"]
+    assert said[0] == (
+        "“Offer 2” was shown because Guest country “IE” is “IE” and VIEW happened 3 times in this "
+        "session (at least 3 times wanted)."
+    )
+    variant = read["explanation"]["flows"][1]["variant"]
+    bucket = f"{variant['splitBucket']:.2f}"
+    span = {"A": "0 to 50", "B": "50 to 100"}[variant["name"]]
+    assert said[1] == f"Variant “{variant['name']}” because bucket {bucket} falls in {span}."
+    assert said[2].startswith("“Offer 1” was not shown (PAGE): Page is “/hats”")
+    assert read["readings"]["event.VIEW session"] == 3
+    assert read["replay"]["equal"] is True
+    assert read["now"]["sentences"] == [
+        "“Offer 2” would not be shown (AUDIENCE): Guest country is “DE”, wanted it to be “IE”."
+    ]
+    audience = read["explanation"]["flows"][1]["gates"][2]
+    assert [part["matched"] for part in audience["tree"]["children"]] == [True, True]
+
+
+def test_executions__as_a_list__are_those_of_the_client_by_guest_flow_and_time(
+    database: Database, api: Api, ada: str
+) -> None:
+    first, second = make_flow(api, "First"), make_flow(api, "Second")
+    other = api.create_browser()
+    for browser in (ada, ada, other["ref"]):
+        call(api, "first", browser)
+    call(api, "second", ada)
+
+    def refs(**query: Any) -> list[str]:
+        return [item["friendlyId"] for item in api.read("/v2/executions", **query)["items"]]
+
+    assert refs() == ["second", "first", "first", "first"]
+    assert refs(flowRef=second["ref"]) == ["second"]
+    assert refs(friendlyId=first["friendlyId"], guestRef=other["customer_ref"]) == ["first"]
+    assert refs(since="2999-01-01T00:00:00Z") == []
+    page = api.read("/v2/executions", limit=3)
+    assert len(page["items"]) == 3
+    assert len(api.json(api.http.get(page["next"], HTTP_AUTHORIZATION=api.basic))["items"]) == 1
+    assert api.http.get("/v2/executions").status_code == 401
+    stranger = Api(client_key="x" * 32, api_token="token")
+    ClientFactory.create(name="Other", key="x" * 32, token="token")
+    assert stranger.read("/v2/executions")["items"] == []
+    ref = api.read("/v2/executions", limit=1)["items"][0]["ref"]
+    assert stranger.get(f"/v2/executions/{ref}", basic=True).status_code == 404
+
+
+def test_execution__whose_record_is_gone__is_read_without_reasons(
+    on_sqlite: Database, api: Api, ada: str
+) -> None:
+    make_flow(api, "Offer")
+    call(api, "offer", ada)
+    DecisionRecord.objects.all().delete()
+
+    read = api.read(f"/v2/executions/{Execution.objects.get().ref}")
+
+    assert [read[key] for key in ("explanation", "readings", "replay", "now")] == [
+        None, {}, None, None,
+    ]  # fmt: skip
+
+
+def test_decisions__of_a_guest_now__tell_every_gate_of_every_flow_that_is_meant(
+    database: Database, api: Api, ada: str
+) -> None:
+    make_flow(api, "Offer 1", pageTargeting=ON_SHOES, audience={"not": IRISH})
+    make_flow(api, "Offer 2", traffic={"allocation": 0})
+    make_flow(api, "Offer 3", audience=IRISH)
+    make_flow(api, "Offer 4")
+    api.json(api.post("/v2/flowDefinitions/offer_4/status", {"status": "PAUSED"}, basic=True))
+    make_flow(api, "Offer 5")
+    guest = str(Guest.objects.get(type="CUSTOMER").ref)
+    address = f"/v2/guests/{guest}/decisions"
+    before = Event.objects.count()
+
+    told = api.read(address, friendlyId="offer_*", params='{"page": "/hats"}')
+
+    assert [(flow["outcome"], flow["reason"]) for flow in told["flows"]] == [
+        ("CLOSED", "PAGE"),
+        ("CLOSED", "NOT_ALLOCATED"),
+        ("SHOWN", "EXECUTED"),
+        ("CLOSED", "NOT_LIVE"),
+        ("NOT_ASKED", "EXECUTED"),
+    ]
+    closed = [gate["name"] for gate in told["flows"][0]["gates"] if not gate["open"]]
+    assert closed == ["Pages", "Audience"]
+    assert told["content"] == {"n": None}
+    assert "“Offer 3” would be shown because Guest country “IE”" in told["sentences"][0]
+    assert (Event.objects.count(), Execution.objects.count()) == (before, 0)
+    refused = [
+        api.get(address, basic=True, **query).status_code
+        for query in (
+            {},
+            {"friendlyId": "none"},
+            {"friendlyId": "offer_1", "params": "[]"},
+            {"friendlyId": "offer_1", "pointOfSale": "mars"},
+        )
+    ]
+    assert refused == [400, 404, 400, 400]
+    none = "/v2/guests/56860bff-94ba-4d84-aa37-2b5a83d5411b/decisions"
+    assert api.get(none, basic=True, friendlyId="offer_1").status_code == 404
 
 
 def test_replay_decisions__of_all_that_ran__are_equal_and_the_last_line_says_so(
