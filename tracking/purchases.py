@@ -19,7 +19,9 @@ from tracking.items import CatalogueItem
 from tracking.models import Cart, Order, OrderItem
 from tracking.types import ClientConfig, ItemKey
 
-_MOST_ORDERS = 1000
+#: So many orders of a guest count, the newest, and none in this status.
+MOST_ORDERS = 1000
+UNCOUNTED_STATUS = folding.CANCELLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class CartContents:
 
 def of_guest(guest_id: int, client: ClientConfig, *, categories: bool = False) -> Purchases:
     """Return what a guest has bought: two queries, and those of the catalogue for categories."""
-    orders = list(_newest(Order.objects.of_guest(guest_id))[:_MOST_ORDERS])
+    orders = list(_newest(Order.objects.of_guest(guest_id))[:MOST_ORDERS])
     found = _sum_up({guest_id: orders} if orders else {}, client, categories=categories)
     return found.get(guest_id, Purchases())
 
@@ -66,14 +68,14 @@ def of_guests(
     by_guest: dict[int, list[Order]] = {}
     for order in _newest(Order.objects.filter(guest__in=members)):
         of_guest = by_guest.setdefault(members[order.guest_id], [])
-        if len(of_guest) < _MOST_ORDERS:
+        if len(of_guest) < MOST_ORDERS:
             of_guest.append(order)
     return _sum_up(by_guest, client, categories=categories)
 
 
 def _newest(orders: QuerySet[Order]) -> QuerySet[Order]:
     items = Prefetch("items", OrderItem.objects.only("order", "item_type", "item_id"))
-    counted = orders.exclude(status=folding.CANCELLED)
+    counted = orders.exclude(status=UNCOUNTED_STATUS)
     return counted.prefetch_related(items).order_by("-ordered_at", "-pk")
 
 
