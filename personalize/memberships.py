@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from personalize import conditions, conf, guest_facts, snapshots
+from personalize import conditions, conf, guest_facts, querying, snapshots
+from personalize.conditions import Compiled
 from personalize.models import Segment, SegmentDue, SegmentMembership
 from personalize.snapshots import Catalog, SegmentSnapshot
 from tracking import clients, db
@@ -315,41 +316,60 @@ def _with_dependents(due: Mapping[int, set[str]], catalog: Catalog) -> Mapping[i
 # --- as segments change ----------------------------------------------------------------
 
 
-def _build(*, now: datetime) -> int | None:
-    """
-    Judge the next guests by the segments that are not built. Returns how many guests.
-
-    None: all are built, or somebody else is building them.
-    """
-    rows = Segment.objects.unbuilt().order_by("client", "built_to")
+def _build(*, now: datetime) -> int:
+    """Judge the next guests by a segment that is not built. Returns how many, and 1 at its end."""
+    rows = Segment.objects.unbuilt().order_by("client", "built_to", "pk")
     if db.is_postgres():
         rows = rows.select_for_update(skip_locked=True, no_key=True)
     pending = list(rows)
-    if not pending:
-        return None
-    client_id, first = pending[0].client_id, pending[0].built_to or 0
-    together = [each for each in pending if each.client_id == client_id]
-    people = Guest.objects.survivors().filter(client=client_id, pk__gt=first)
-    ids = list(
-        people.exclude(type=Guest.Type.BOT).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]
-    )
-    if not ids:
-        refs = [each.pk for each in together if each.built_to == first]
-        Segment.objects.filter(pk__in=refs).update(built_to=None, built_at=now)
+    client = clients.by_id(pending[0].client_id) if pending else None
+    if client is None:
         return 0
-    names = {each.friendly_id: each.built_to or 0 for each in together}
+    first = pending[0]
+    together = [first]
+    if _is_about_everybody(first):
+        # One way through all guests does for all segments that have to see them.
+        alike = [each for each in pending if each.client_id == client.id and each.pk != first.pk]
+        alike = [each for each in alike if each.built_to == first.built_to]
+        together += [each for each in alike if _is_about_everybody(each)]
+    candidates = _candidates(first, client, now=now).filter(pk__gt=first.built_to or 0)
+    ids = list(candidates.order_by("pk").values_list("pk", flat=True)[:_AT_ONCE])
+    built = Segment.objects.filter(pk__in=[each.pk for each in together])
+    if not ids:
+        built.update(built_to=None, built_at=now)
+        return 1
+    names = [each.friendly_id for each in together]
 
     def choose(catalog: Catalog) -> Mapping[int, _Names]:
-        index = catalog.segment_index
-        return {
-            pk: index.by_segments(name for name, built_to in names.items() if pk > built_to)
-            for pk in ids
-        }
+        return dict.fromkeys(ids, catalog.segment_index.by_segments(names))
 
-    _judge(client_id, choose, now=now)
-    behind = [each.pk for each in together if (each.built_to or 0) < ids[-1]]
-    Segment.objects.filter(pk__in=behind).update(built_to=ids[-1])
+    _judge(client.id, choose, now=now)
+    built.update(built_to=ids[-1])
     return len(ids)
+
+
+def _is_about_everybody(segment: Segment) -> bool:
+    """Say whether all guests have to be looked at: for whom it does not hold yet, it may later."""
+    condition = _readable(segment)
+    return condition is None or condition.is_timed
+
+
+def _readable(segment: Segment) -> Compiled | None:
+    try:
+        return conditions.compile(segment.condition)
+    except conditions.ConditionError:
+        return None
+
+
+def _candidates(segment: Segment, client: ClientConfig, *, now: datetime) -> QuerySet[Guest]:
+    """Return whom to judge: all for whom it may hold, and who is in it now."""
+    people = Guest.objects.survivors().filter(client=client.id).exclude(type=Guest.Type.BOT)
+    condition = _readable(segment)
+    if condition is None or condition.is_timed:
+        return people
+    members = SegmentMembership.objects.current().filter(segment=segment.pk)
+    narrowed = querying.matching(condition, client, now=now)
+    return people.filter(Q(pk__in=narrowed.guests.values("pk")) | Q(pk__in=members.values("guest")))
 
 
 def build_all(*, now: datetime, progress: Callable[[int], None] | None = None) -> None:
