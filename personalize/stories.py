@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from personalize import bucketing
-from personalize.bucketing import Assignment
+from personalize.bucketing import Assignment, Split
 from personalize.conditions.wording import show
 from personalize.decisions import RowReport
 from personalize.targeting import Gated, GateReport
@@ -31,31 +31,38 @@ class End(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class VariantShare:
+    """A variant's weight, and from where to before where, of 100, its guests stand."""
+
+    ref: str
+    name: str
+    weight: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """
     The variant that a guest has, and the numbers that say so.
 
-    Buckets and ends are of 100: who stands below `percent` is let in, and the variant is that of
-    whoever stands from `low` to before `high`. shares: of all variants, by name.
+    Buckets are of 100: who stands below `percent` is let in.
     """
 
-    variant_ref: str
-    variant: str
+    mine: VariantShare
     is_control: bool
     allocation_bucket: float
     percent: float
     split_bucket: float
-    low: float
-    high: float
-    shares: Mapping[str, float]
+    shares: Sequence[VariantShare]
 
     @property
     def sentence(self) -> str:
         if len(self.shares) == 1:
-            return f"Variant “{self.variant}”, the only one."
+            return f"Variant “{self.mine.name}”, the only one."
         return (
-            f"Variant “{self.variant}” because bucket {self.split_bucket:.2f} falls in "
-            f"{self.low:g} to {self.high:g}."
+            f"Variant “{self.mine.name}” because bucket {self.split_bucket:.2f} falls in "
+            f"{self.mine.low:g} to {self.mine.high:g}."
         )
 
 
@@ -140,6 +147,12 @@ class DecisionStory:
     fault: str = ""
     note: str = ""
 
+    def called(self, value: object) -> object:
+        """Return an output with offers by their names, where they are known."""
+        if isinstance(value, list):
+            return [self.called(item) for item in value]
+        return next((offer.name for offer in self.offers if offer.ref == value), value)
+
     def sentences(self, *, is_past: bool) -> Iterator[str]:
         named = f"Decision “{self.name or self.model}”, revision {self.revision}"
         because = [
@@ -153,7 +166,7 @@ class DecisionStory:
             because = [f"hit by row {', '.join(map(str, self.numbers))}"]
         yield f"{named}: {'; '.join(because) or 'no row hits'}."
         for name, value in self.outputs.items():
-            yield f"Its {name} is {'empty' if value is None else show(value)}."
+            yield f"Its {name} is {'empty' if value is None else show(self.called(value))}."
         for offer in self.offers:
             yield offer.sentence(is_past=is_past)
         if self.fault:
@@ -176,7 +189,12 @@ class Story:
 
     @property
     def sentences(self) -> list[str]:
-        """The whole story, what is shown first."""
+        """The whole story: what is shown first, its decision last."""
+        told = self.about_flows
+        return [*told, *self.decision.sentences(is_past=self.is_past)] if self.decision else told
+
+    @property
+    def about_flows(self) -> list[str]:
         shown = self.shown
         others = [flow for flow in self.flows if flow is not shown]
         told = [flow.sentence(is_past=self.is_past) for flow in (shown, *others) if flow]
@@ -184,31 +202,36 @@ class Story:
             told.append(f"{self.more} more flows were asked before.")
         if shown and shown.share:
             told.insert(1, shown.share.sentence)
-        if self.decision:
-            told += self.decision.sentences(is_past=self.is_past)
         return told
 
 
 def share_of(
     flow: Gated, assignment: Assignment, variants: Mapping[str, tuple[str, bool]]
-) -> Share:
+) -> Share | None:
     """
-    Return the share that an assignment came to.
+    Return the share that an assignment came to, or None where it came to none.
 
     variants: name, and whether it is the control, by ref.
     """
-    ref = assignment.variant_ref or ""
-    splits = flow.traffic.splits
-    name, is_control = variants.get(ref, (ref, False))
-    low, high = bucketing.span(splits, ref)
+    shares = [_variant_share(split, flow.traffic.splits, variants) for split in flow.traffic.splits]
+    mine = next((share for share in shares if share.ref == assignment.variant_ref), None)
+    if mine is None:
+        return None
     return Share(
-        variant_ref=ref,
-        variant=name,
-        is_control=is_control,
+        mine=mine,
+        is_control=variants[mine.ref][1],
         allocation_bucket=assignment.allocation_bucket * 100,
         percent=flow.traffic.percent,
         split_bucket=assignment.split_bucket * 100,
-        low=round(low * 100, 4),
-        high=round(high * 100, 4),
-        shares={variants[split.variant_ref][0]: split.weight for split in splits},
+        shares=shares,
+    )
+
+
+def _variant_share(
+    split: Split, splits: Sequence[Split], variants: Mapping[str, tuple[str, bool]]
+) -> VariantShare:
+    low, high = bucketing.span(splits, split.variant_ref)
+    name, _ = variants[split.variant_ref]
+    return VariantShare(
+        split.variant_ref, name, split.weight, round(low * 100, 4), round(high * 100, 4)
     )

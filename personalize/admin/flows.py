@@ -55,6 +55,7 @@ from tracking.admin.scoping import (
 
 _WINDOW = timedelta(days=7)
 _MOST_REVISIONS = 20
+_MOST_RUNS = 10
 _SCHEDULE = ("starts_at", "ends_at")
 _REASONS = {
     "NOT_LIVE": _("Not live at that moment"),
@@ -308,7 +309,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
         flow: Flow | None = context.get("original")
         context["friendly_id_url"] = self._url("friendly_id")
         if flow is not None:
-            context |= self._state(request, flow) | self._lately(flow)
+            context |= self._state(request, flow) | self._lately(flow) | self._latest(request, flow)
             context["revisions"] = self._revisions(flow)
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -352,6 +353,30 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
             ],
             "decision_faults": faults.get(Reason.DECISION_FAILED, 0),
             "source_faults": faults.get(Reason.SOURCE_FAILED, 0),
+        }
+
+    def _latest(self, request: HttpRequest, flow: Flow) -> dict[str, Any]:
+        """Return the newest runs, each with the page that says why, for who may see these."""
+        user: Any = request.user
+        if not user.has_perm("personalize.view_execution"):
+            return {}
+        site = self.admin_site.name
+        names = dict(Variant.objects.filter(flow=flow.pk).values_list("ref", "name"))
+        rows = Execution.objects.filter(flow=flow.pk).select_related("guest__root")
+        every = reverse("admin:personalize_execution_changelist", current_app=site)
+        return {
+            "latest": [
+                {
+                    "run": run,
+                    "person": run.guest.root or run.guest,
+                    "variant": names.get(run.variant_ref) or gettext("a variant that is gone"),
+                    "url": reverse(
+                        "admin:personalize_execution_change", args=[run.pk], current_app=site
+                    ),
+                }
+                for run in rows.order_by("-occurred_at")[:_MOST_RUNS]
+            ],
+            "latest_url": f"{every}?flow={flow.pk}",
         }
 
     def _revisions(self, flow: Flow) -> list[dict[str, Any]]:

@@ -233,14 +233,14 @@ def _gate(gate: GateReport) -> dict[str, Any]:
 
 def _variant(share: Share) -> dict[str, Any]:
     return {
-        "ref": share.variant_ref,
-        "name": share.variant,
+        "ref": share.mine.ref,
+        "name": share.mine.name,
         "isControl": share.is_control,
         "allocationBucket": share.allocation_bucket,
         "allocation": share.percent,
         "splitBucket": share.split_bucket,
-        "low": share.low,
-        "high": share.high,
+        "low": share.mine.low,
+        "high": share.mine.high,
     }
 
 

@@ -63,7 +63,7 @@ def name_of(definition: Definition) -> str:
     return str(definition.values.get("name") or "")
 
 
-def share(definition: Definition, assignment: Assignment) -> Share:
+def share(definition: Definition, assignment: Assignment) -> Share | None:
     names = {
         ref: (variant.name, variant.is_control) for ref, variant in definition.variants.items()
     }

@@ -36,7 +36,7 @@ class Execution(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.flow_id} {self.occurred_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.occurred_at:%Y-%m-%d %H:%M:%S}"
 
 
 class DecisionRecord(models.Model):

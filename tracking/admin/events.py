@@ -21,11 +21,19 @@ from tracking.timeline import Line
 
 def flow_url(line: Line, site_name: str) -> str:
     """Return the admin page of the flow that an execution ran; empty where no app knows it."""
+    return _url_of_run(line, "flowRef", "personalize_flow_by_ref", site_name)
+
+
+def why_url(line: Line, site_name: str) -> str:
+    """Return the admin page that says why an execution ran; empty where no app knows it."""
+    return _url_of_run(line, "ref", "personalize_execution_change", site_name)
+
+
+def _url_of_run(line: Line, key: str, page: str, site_name: str) -> str:
     run = line.data.get("flowExecution")
-    ref = run.get("flowRef") if line.kind == "execution" and isinstance(run, dict) else None
+    ref = run.get(key) if line.kind == "execution" and isinstance(run, dict) else None
     try:
-        ref = UUID(str(ref))
-        return reverse("admin:personalize_flow_by_ref", args=[ref], current_app=site_name)
+        return reverse(f"admin:{page}", args=[UUID(str(ref))], current_app=site_name)
     except (NoReverseMatch, ValueError):
         return ""
 
@@ -83,6 +91,7 @@ class EventAdmin(ReadOnlyAdmin[Event]):
             "line": line,
             "person": event.guest.root or event.guest,
             "flow_url": flow_url(line, self.admin_site.name),
+            "why_url": why_url(line, self.admin_site.name),
             "payload": payloads.rows(event.data),
             "raw": payloads.pretty(event.original or event.data),
         }

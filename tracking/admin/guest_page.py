@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from tracking import relations, timeline, wording
 from tracking.admin import orders, payloads
-from tracking.admin.events import flow_url
+from tracking.admin.events import flow_url, why_url
 from tracking.models import (
     Cart,
     Device,
@@ -44,6 +44,7 @@ class Entry:
 
     line: Line
     flow_url: str
+    why_url: str
     raw: str
 
 
@@ -77,7 +78,15 @@ def context_of(guest: Guest, *, before: UUID | None, site_name: str) -> dict[str
 
 
 def entries_of(lines: Sequence[Line], site_name: str) -> list[Entry]:
-    return [Entry(line, flow_url(line, site_name), payloads.pretty(line.data)) for line in lines]
+    return [
+        Entry(
+            line,
+            flow_url(line, site_name),
+            why_url(line, site_name),
+            payloads.pretty(line.data),
+        )
+        for line in lines
+    ]
 
 
 def _by_visit(entries: Sequence[Entry]) -> list[Visit]:

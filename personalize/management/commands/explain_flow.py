@@ -136,7 +136,7 @@ class Command(BaseCommand):
             self._say_variant(flow, flow.share)
 
     def _say_variant(self, flow: FlowStory, share: Share) -> None:
-        shares = ", ".join(f"{name} {weight:g}" for name, weight in share.shares.items())
+        shares = ", ".join(f"{each.name} {each.weight:g}" for each in share.shares)
         kind = " (the control)" if share.is_control else ""
         self.stdout.write(f"  revision {flow.revision}")
         self.stdout.write(
@@ -144,8 +144,8 @@ class Command(BaseCommand):
             f"and {share.percent:g} % are let in"
         )
         self.stdout.write(
-            f"  variant “{share.variant}”{kind}: the guest stands at {share.split_bucket:.2f} of "
-            f"100, shared out as {shares}; this one has {share.low:g} to {share.high:g}"
+            f"  variant “{share.mine.name}”{kind}: the guest stands at {share.split_bucket:.2f} of "
+            f"100, shared out as {shares}; this one has {share.mine.low:g} to {share.mine.high:g}"
         )
 
     def _say_decision(self, decision: DecisionStory) -> None:
