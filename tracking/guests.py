@@ -81,6 +81,12 @@ def identifiers_of(guest_ids: Collection[int]) -> dict[int, dict[str, list[str]]
     return found
 
 
+def newest_attributes(client_id: int, *, most: int = 500) -> list[dict[str, Any]]:
+    """Return the attributes of the guests that came last, of those that have any."""
+    rows = Guest.objects.filter(client=client_id).order_by("-pk")
+    return [found for found in rows.values_list("attributes", flat=True)[:most] if found]
+
+
 def by_identifier(
     client: ClientConfig, provider: str, value: str, *, riders: str = ""
 ) -> GuestFacts | None:

@@ -1,189 +1,97 @@
 """
-Condition trees as rows and back: what the row editor shows of a tree, and the tree rows stand for.
+Comparisons as lines of text inputs and back: of a field, or of a property of an event.
 
-A tree that rows cannot show without loss (deeper, negated, or with conditions on an event's
-properties) has no rows; the editor then shows its JSON.
+The condition editor and the cells of decision tables are made of them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from personalize import conditions
 from personalize.conditions import Field, Operator, default_registry, operators_for
-from personalize.conditions.operators import as_number, as_text, find_operators
-
-#: The kind of rows about what the guest did, and the "field" of one about this visit.
-EVENT = "event"
-_SAW = "saw"
-#: What else a row's "field" may be: something done, or an experience seen, and within when.
-WINDOWS: Mapping[str, tuple[str, Any]] = {
-    EVENT: (EVENT, "session"),
-    **{f"{EVENT}:{days}": (EVENT, {"days": days}) for days in (1, 7, 30, 90, 365)},
-    f"{EVENT}:ever": (EVENT, "ever"),
-    f"{_SAW}:session": (_SAW, "session"),
-    **{f"{_SAW}:{days}": (_SAW, {"days": days}) for days in (1, 7, 30)},
-    f"{_SAW}:ever": (_SAW, "ever"),
-}
-AT_LEAST, EXACTLY, AT_MOST = "times_at_least", "times_exactly", "times_at_most"
-BETWEEN, NEVER = "times_between", "times_never"
-TIMES = (AT_LEAST, EXACTLY, AT_MOST, BETWEEN, NEVER)
+from personalize.conditions.operators import FieldType, as_number, as_text, find_operators
 
 _RANGE = re.compile(r"\s*(\S+)\s*(?:,|;|\bto\b|\band\b|–)\s*(\S+)\s*", re.IGNORECASE)
-_BEHAVIOUR_KEYS = {EVENT, _SAW, "at_least", "at_most", "within", "where"}
+#: An item of a list between commas; one with a comma in it stands in quotes.
+_ITEM = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(?:,|$)')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the editor; `detail` is the rest of a field's path, or the type of an event."""
+    """A comparison; `detail` is the rest of a field's path, or the path of a property."""
 
     field: str = ""
     detail: str = ""
     operator: str = ""
     value: str = ""
 
-
-@dataclass(slots=True)
-class RowGroup:
-    """Rows of which all, or any, have to hold."""
-
-    kind: str = "all"
-    rows: list[Row] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Rows:
-    """Groups of which all, or any, have to hold; none: everybody."""
-
-    kind: str = "all"
-    groups: list[RowGroup] = field(default_factory=list)
-
-
-def rows_of(tree: object) -> Rows | None:
-    """Return the rows that show this tree, or None when rows cannot."""
-    if not tree:
-        return Rows()
-    if not isinstance(tree, Mapping) or conditions.validate(tree):
-        return None
-    kind = _kind(tree)
-    if kind is None:
-        row = row_of(tree)
-        return Rows(groups=[RowGroup(rows=[row])]) if row else None
-    flat = _flat_group(tree)
-    if flat is not None:
-        return Rows(groups=[flat] if flat.rows else [])
-    return _nested(kind, tree[kind])
+    @property
+    def name(self) -> str:
+        """The whole name of the field."""
+        is_whole = self.field and not self.field.endswith(".")
+        return self.field if is_whole else self.field + self.detail.strip()
 
 
 def row_of(node: object) -> Row | None:
-    """Return the row that shows this leaf, or None when no row can."""
-    if not isinstance(node, Mapping):
+    """Return the row that shows this comparison of a field, or None when none can."""
+    name = node.get("field") if isinstance(node, Mapping) else None
+    split = _split(name) if isinstance(name, str) else None
+    known = default_registry.resolve(name) if isinstance(name, str) else None
+    if split is None or known is None or not isinstance(node, Mapping):
         return None
-    row = _event_row(node) if EVENT in node or _SAW in node else _field_row(node)
-    # An input holds one line, and the browser would drop the rest.
-    is_line = row is not None and not re.search(r"[\x00-\x1f\x7f]", row.detail + row.value)
-    return row if is_line else None
+    return _shown_row(node, known.type, *split)
+
+
+def property_row_of(node: object) -> Row | None:
+    """Return the row that shows a comparison of an event's property, or None."""
+    name = node.get("field") if isinstance(node, Mapping) else None
+    if not isinstance(name, str) or not isinstance(node, Mapping):
+        return None
+    return _shown_row(node, "any", "", name)
 
 
 def node_of(row: Row) -> dict[str, Any]:
     """Return the leaf a row stands for. Whether it is a good one, `conditions.validate` says."""
-    if row.field in WINDOWS:
-        kind, within = WINDOWS[row.field]
-        return {kind: row.detail.strip(), **_counts(row), "within": within}
-    name = row.field + row.detail.strip() if row.field.endswith(".") else row.field
-    node: dict[str, Any] = {"field": name, "operator": row.operator}
-    kind = _operand(name, row.operator)
-    if kind != "none":
-        node["value"] = _value(kind, row.value.strip())
-    return node
+    known = resolve(row)
+    type_: FieldType = known.type if known else "any"
+    return {"field": row.name, **comparison_of(row.operator, row.value, type_)}
 
 
-def has_counts(row: Row) -> bool:
-    """Say whether a row about behaviour names how often, in whole numbers."""
-    wanted = {BETWEEN: 2, EXACTLY: 2}.get(row.operator, 1)
-    counts = _counts(row)
-    return len(counts) == wanted and all(isinstance(count, int) for count in counts.values())
+def comparison_of(operator: str, text: str, type_: FieldType) -> dict[str, Any]:
+    """Return an operator with the value that was typed, as it compares this type."""
+    kind = _operand(type_, operator)
+    return {"operator": operator} | (
+        {"value": _value(kind, text.strip())} if kind != "none" else {}
+    )
 
 
-def tree_of(kind: str, groups: Iterable[tuple[str, list[dict[str, Any]]]]) -> dict[str, Any]:
-    """Return the tree of groups of leaves."""
-    filled: list[dict[str, Any]] = [{group_kind: nodes} for group_kind, nodes in groups if nodes]
-    if len(filled) > 1:
-        return {kind: filled}
-    return filled[0] if filled else {}
-
-
-def originals(tree: object) -> dict[Row, dict[str, Any]]:
-    """Return the stored leaves by the row that shows each: a row nobody touched keeps its leaf."""
-    found: dict[Row, dict[str, Any]] = {}
-    for node in _leaves(tree):
-        row = row_of(node)
-        if row is not None:
-            found[row] = dict(node)
-    return found
+def shown(operator: object, value: object, type_: FieldType) -> str | None:
+    """Return a stored value as it is typed, or None where an input cannot hold it."""
+    kind = _operand(type_, operator) if isinstance(operator, str) else "none"
+    text = _text(kind, value)
+    return text if text is not None and is_line(text) else None
 
 
 def resolve(row: Row) -> Field | None:
     """Return the field that a row names, complete with its path."""
-    name = row.field + row.detail.strip() if row.field.endswith(".") else row.field
-    return default_registry.resolve(name)
+    return default_registry.resolve(row.name) if row.field else None
 
 
-# --- trees to rows ---------------------------------------------------------------------
+def is_line(text: str) -> bool:
+    """Say whether an input gives back just this text: one line, without blanks around it."""
+    return not _CONTROL.search(text) and text == text.strip()
 
 
-def _kind(node: Mapping[str, Any]) -> str | None:
-    return next((kind for kind in ("all", "any", "not") if kind in node), None)
-
-
-def _flat_group(node: object) -> RowGroup | None:
-    kind = _kind(node) if isinstance(node, Mapping) else None
-    if kind not in ("all", "any") or not isinstance(node, Mapping):
+def _shown_row(node: Mapping[str, Any], type_: FieldType, field: str, detail: str) -> Row | None:
+    operator = node.get("operator")
+    value = shown(operator, node.get("value"), type_)
+    if value is None or not isinstance(operator, str) or not is_line(detail):
         return None
-    rows = [row_of(child) for child in node[kind]]
-    return RowGroup(kind, [row for row in rows if row]) if all(rows) else None
-
-
-def _nested(kind: str, children: Any) -> Rows | None:
-    if kind == "not":
-        return None
-    loose: list[Row] = []
-    groups: list[RowGroup] = []
-    for child in children:
-        row = row_of(child)
-        group = None if row else _flat_group(child)
-        if row:
-            loose.append(row)
-        elif group and group.rows:
-            groups.append(group)
-        else:
-            return None
-    # Leaves beside groups are a group of their parent's kind: it says the same.
-    return Rows(kind, ([RowGroup(kind, loose)] if loose else []) + groups)
-
-
-def _leaves(node: object) -> Iterable[Mapping[str, Any]]:
-    if not isinstance(node, Mapping):
-        return
-    kind = _kind(node)
-    if kind is None:
-        yield node
-        return
-    members = node[kind]
-    for child in members if isinstance(members, list) else [members]:
-        yield from _leaves(child)
-
-
-def _field_row(node: Mapping[str, Any]) -> Row | None:
-    name, operator = node.get("field"), node.get("operator")
-    split = _split(name) if isinstance(name, str) else None
-    if split is None or not isinstance(name, str) or not isinstance(operator, str):
-        return None
-    shown = _shown(_operand(name, operator), node.get("value"))
-    return None if shown is None else Row(split[0], split[1], operator, shown)
+    return Row(field, detail, operator, value)
 
 
 def _split(name: str) -> tuple[str, str] | None:
@@ -198,73 +106,57 @@ def _split(name: str) -> tuple[str, str] | None:
     return prefix, name.removeprefix(prefix)
 
 
-def _shown(kind: str, value: Any) -> str | None:
+def _text(kind: str, value: object) -> str | None:
     if kind == "none":
         return ""
-    if not isinstance(value, list):
+    if not isinstance(value, list | tuple):
         return as_text(value)
     texts = [as_text(item) for item in value]
     if kind == "range":
         return " to ".join(text or "" for text in texts)
-    if any(not text or "," in text or text != text.strip() for text in texts):
-        return None
-    return ", ".join(text for text in texts if text)
+    return None if not all(texts) else ", ".join(_quoted(text) for text in texts if text)
 
 
-def _event_row(node: Mapping[str, Any]) -> Row | None:
-    if set(node) - _BEHAVIOUR_KEYS or node.get("where"):
-        return None
-    kind = EVENT if EVENT in node else _SAW
-    window = (kind, node.get("within", "session" if kind == EVENT else "ever"))
-    name = next((name for name, known in WINDOWS.items() if known == window), None)
-    if name is None:
-        return None
-    least, most = node.get("at_least"), node.get("at_most")
-    operator, value = AT_LEAST, str(1 if least is None else least)
-    if most is not None:
-        least = least or 0
-        if most == 0:
-            operator, value = NEVER, ""
-        elif least == most:
-            operator, value = EXACTLY, str(most)
-        elif least == 0:
-            operator, value = AT_MOST, str(most)
-        else:
-            operator, value = BETWEEN, f"{least} to {most}"
-    return Row(name, str(node[kind]), operator, value)
+def _quoted(text: str) -> str:
+    if text == text.strip() and not text.startswith('"') and "," not in text:
+        return text
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
 
 
-# --- rows to trees ---------------------------------------------------------------------
+def _items(text: str) -> Iterator[str]:
+    at = 0
+    while at < len(text):
+        match = _ITEM.match(text, at)
+        if match is None:
+            return
+        quoted, bare = match.groups()
+        item = bare.strip() if quoted is None else quoted.replace('""', '"')
+        if item:
+            yield item
+        at = match.end()
 
 
-def _operand(name: str, operator: str) -> str:
+def _operand(type_: FieldType, operator: str) -> str:
     named = find_operators(operator)
-    known = default_registry.resolve(name)
-    fitting: tuple[Operator, ...] = operators_for(known.type) if known else ()
+    fitting: tuple[Operator, ...] = operators_for(type_)
     chosen = next((op for op in named if op in fitting), named[0] if named else None)
     return chosen.operand if chosen else "text"
 
 
 def _value(kind: str, text: str) -> Any:
     if kind == "texts":
-        return [piece.strip() for piece in text.split(",") if piece.strip()]
+        return list(_items(text))
     if kind in ("number", "days"):
         number = as_number(text)
         return text if number is None else number
     if kind == "range":
-        match = _RANGE.fullmatch(text)
-        pieces = list(match.groups()) if match else [text]
-        return [piece if (n := as_number(piece)) is None else n for piece in pieces]
+        return range_of(text)
     return text
 
 
-def _counts(row: Row) -> dict[str, Any]:
-    if row.operator == NEVER:
-        return {"at_most": 0}
-    if row.operator == BETWEEN:
-        pieces = _value("range", row.value.strip())
-        return dict(zip(("at_least", "at_most"), pieces, strict=False))
-    count = _value("number", row.value.strip())
-    if row.operator == EXACTLY:
-        return {"at_least": count, "at_most": count}
-    return {"at_most" if row.operator == AT_MOST else "at_least": count}
+def range_of(text: str) -> list[Any]:
+    """Return the two numbers of "1 to 3"; what is none stays as it was typed."""
+    match = _RANGE.fullmatch(text)
+    pieces = list(match.groups()) if match else [text]
+    return [piece if (n := as_number(piece)) is None else n for piece in pieces]

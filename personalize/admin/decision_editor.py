@@ -20,7 +20,7 @@ from django.utils.translation import gettext
 
 from personalize import decisions, offers
 from personalize.admin import decision_grid, decision_posted, decision_shown
-from personalize.admin.condition_forms import DescribedSelect, described_fields
+from personalize.admin.condition_fields import DescribedSelect, described_fields
 from personalize.admin.decision_grid import WHOLE, Cell, Grid, GridRow, InColumn, OutColumn, Test
 from personalize.admin.decision_shown import (
     ShownCell,

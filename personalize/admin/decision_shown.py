@@ -11,9 +11,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from personalize.admin.condition_forms import FIELD_GROUPS, described_operators
+from personalize.admin.condition_fields import described_operators, grouped_fields
 from personalize.admin.decision_grid import WHOLE, Cell, InColumn, OutColumn
-from personalize.conditions import OPERATORS, default_registry
+from personalize.conditions import OPERATORS
 
 POLICIES = [
     ("FIRST", _("FIRST: the first row that hits")),
@@ -40,11 +40,8 @@ TYPES = [
 
 
 def field_choices() -> list[tuple[Any, Any]]:
-    choices: list[tuple[Any, Any]] = [("", _("— choose —"))]
-    for group, label in FIELD_GROUPS.items():
-        fields = [field for field in default_registry.fields() if field.needs == group]
-        choices.append((label, [(field.name, field.label) for field in fields]))
-    return [*choices, (_("Other"), [(WHOLE, _("A whole condition, as JSON"))])]
+    other = (_("Other"), [(WHOLE, _("A whole condition, as JSON"))])
+    return [("", _("— choose —")), *grouped_fields(), other]
 
 
 def operator_options(chosen: str) -> SafeString:

@@ -11,7 +11,7 @@ from django.forms.models import BaseInlineFormSet
 from django.utils.translation import gettext_lazy as _
 
 from personalize import flows
-from personalize.admin.condition_forms import ConditionField
+from personalize.admin.condition_field import ConditionField
 from personalize.models import Flow, Variant
 
 if TYPE_CHECKING:
@@ -105,10 +105,13 @@ class FlowForm(_FlowModelForm):
         if isinstance(channels, ChannelsField):
             channels.offer(list(self.instance.channels or []))
         for name in TREES:
-            if name in self.fields:
-                widget: Any = self.fields[name].widget
-                widget.stored = getattr(self.instance, name)
-                widget.is_saved = self.instance.pk is not None
+            field: Any = self.fields.get(name)
+            if field is not None:
+                field.show(
+                    getattr(self.instance, name),
+                    client_id=self.instance.client_id,
+                    is_saved=self.instance.pk is not None,
+                )
         self._offer_decision_models()
         kind: Any = self.fields.get("type")
         if kind is not None:

@@ -31,7 +31,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from personalize import flows, preview, visits
-from personalize.admin import history, status
+from personalize.admin import condition_pickers, history, status
 from personalize.admin.flow_forms import FlowForm, VariantForm, VariantFormSet
 from personalize.admin.preview_forms import PreviewForm
 from personalize.models import (
@@ -545,7 +545,12 @@ class ExperienceAdmin(FlowAdmin):
             self.admin_site.admin_view(require_GET(self.by_ref_view)),
             name="personalize_flow_by_ref",
         )
-        return [by_ref, *super().get_urls()]
+        pickers = path(
+            "condition-pickers/",
+            self.admin_site.admin_view(require_GET(condition_pickers.view)),
+            name=condition_pickers.URL_NAME,
+        )
+        return [by_ref, pickers, *super().get_urls()]
 
     def by_ref_view(self, request: HttpRequest, ref: UUID) -> HttpResponse:
         """Lead from an execution to the page of its flow, whichever kind it is of."""

@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from personalize import offer_attributes
-from personalize.admin.condition_forms import ConditionField
+from personalize.admin.condition_field import ConditionField
 from personalize.models import Offer, OfferTemplate
 from personalize.offer_attributes import MAX_ATTRIBUTES, Attribute, AttributeType
 
@@ -169,10 +169,13 @@ class OfferForm(_OfferModelForm):
         if self.template_of_new is not None and self.instance.pk is None:
             self.instance.template = self.template_of_new
             self.instance.client_id = self.template_of_new.client_id
-        if "audience" in self.fields:
-            widget: Any = self.fields["audience"].widget
-            widget.stored = self.instance.audience
-            widget.is_saved = self.instance.pk is not None
+        audience: Any = self.fields.get("audience")
+        if audience is not None:
+            audience.show(
+                self.instance.audience,
+                client_id=self.instance.client_id,
+                is_saved=self.instance.pk is not None,
+            )
         if "attributes" in self.fields and self.instance.template_id is not None:
             inputs: Any = self.fields["attributes"].widget
             template = self.instance.template

@@ -42,7 +42,7 @@ class Field:
     has_alternatives: `read` returns a tuple of spellings of one value; any of them may match.
     has_items: these are values of the items of a list, and not spellings.
     source: which of the site's own sources its value comes from; group: what its source is
-    called in lists of fields. picker: what offers values to choose from, where `choices` do not.
+    called in lists of fields. picker: what offers values, or below a prefix paths, to choose from.
     is_count: only whole numbers from 0 ever stand there.
     """
 
@@ -226,7 +226,7 @@ BUILT_IN_FIELDS = (
     _field("guest.phone", "Guest phone"),
     _field("guest.firstSeen", "Guest first seen", "datetime"),
     _field("guest.lastSeen", "Guest last seen", "datetime"),
-    _field("guest.attributes.", "Guest attribute", "any"),
+    _field("guest.attributes.", "Guest attribute", "any", picker="attributes"),
     _field("guest.identifiers", "Guest identifiers", "list"),
     _field(SEGMENTS, "Segments", "list", needs="segments", picker="segments"),
     _field("session.entryPage", "Entry page"),

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from personalize import definitions, flows
-from personalize.admin.condition_rows import rows_of
+from personalize.admin import condition_tree
 from personalize.models import Execution, ExitCount, Experience, Flow, Variant
 from tests.api import Api
 from tests.conftest import Database
@@ -40,21 +40,24 @@ def experiment(client: Client, **values: Any) -> Flow:
     return experience(client, "Test", subtype="EXPERIMENT", variants=variants, **values)
 
 
-def rows(name: str, *given: tuple[str, str, str, str], seen: str) -> dict[str, Any]:
-    """Fill in one group of rows, as (field, detail, operator, value)."""
+def rows(name: str, *given: dict[str, str], seen: str) -> dict[str, Any]:
+    """Fill in lines, by the names of their inputs."""
     values: dict[str, Any] = {
         f"{name}-mode": "rows",
         f"{name}-seen": seen,
-        f"{name}-kind": "all",
-        f"{name}-groups": 1,
+        f"{name}-parts": 1 + len(given),
+        f"{name}-0-part": "group",
         f"{name}-0-kind": "all",
-        f"{name}-0-rows-TOTAL_FORMS": len(given),
-        f"{name}-0-rows-INITIAL_FORMS": 0,
     }
-    for index, row in enumerate(given):
-        for key, value in zip(("field", "detail", "operator", "value"), row, strict=True):
-            values[f"{name}-0-rows-{index}-{key}"] = value
+    for number, line in enumerate(given, start=1):
+        values |= {f"{name}-{number}-part": "row", f"{name}-{number}-parent": "0"}
+        values[f"{name}-{number}-place"] = number
+        values |= {f"{name}-{number}-{key}": value for key, value in line.items()}
     return values
+
+
+def row(field: str, detail: str, operator: str, value: str, **more: str) -> dict[str, str]:
+    return {"field": field, "detail": detail, "operator": operator, "value": value, **more}
 
 
 def posted(html: str, **changes: Any) -> dict[str, Any]:
@@ -230,11 +233,11 @@ def test_conditions__filled_in_as_rows__are_saved_and_read_back_as_a_sentence(
         flow,
         **rows(
             "audience",
-            ("guest.email", "", "contains", "@example.com"),
-            ("request.params.", "campaign", "is_one_of", "mail, sms"),
-            ("session.views", "", "between", "2 to 5"),
-            ("event", "ADD", "times_at_least", "2"),
-            ("", "", "", ""),
+            row("guest.email", "", "contains", "@example.com"),
+            row("request.params.", "campaign", "is_one_of", "mail, sms"),
+            row("session.views", "", "between", "2 to 5"),
+            row("event", "ADD", "times_at_least", "2"),
+            row("", "", "", ""),
             seen=seen_of(browser, flow),
         ),
     )
@@ -258,12 +261,14 @@ def test_rows__about_times_orders_and_what_was_seen__are_kept_and_shown_again(
 ) -> None:
     flow, browser = experience(shop), superuser()
     given = [
-        ("event:30", "ADD", "times_at_least", "2"),
-        ("saw:ever", "popup", "times_at_least", "1"),
-        ("orders.count", "", "is", "0"),
-        ("orders.lastAt", "", "longer_ago", "30"),
-        ("time.weekday", "", "is_one_of", "saturday, sunday"),
-        ("event:ever", "CONFIRM", "times_never", ""),
+        row("event", "ADD", "times_at_least", "2", within="days", days="30"),
+        row("saw", "popup", "times_at_least", "1", within="ever", variant="B"),
+        row("orders.count", "", "is", "0"),
+        row("orders.lastAt", "", "longer_ago", "30"),
+        row("time.weekday", "", "is_one_of", "saturday, sunday"),
+        row("event", "CONFIRM", "times_never", "", within="ever"),
+        row("event", "ADD", "at_least", "100", measure="sum", of="product.price", within="ever"),
+        row("event", "ADD", "longer_ago", "7", measure="last", within="ever"),
     ]
 
     answer = save(browser, flow, **rows("audience", *given, seen=seen_of(browser, flow)))
@@ -272,49 +277,88 @@ def test_rows__about_times_orders_and_what_was_seen__are_kept_and_shown_again(
     assert flow.audience == {
         "all": [
             {"event": "ADD", "at_least": 2, "within": {"days": 30}},
-            {"saw": "popup", "at_least": 1, "within": "ever"},
+            {"saw": "popup", "variant": "B", "at_least": 1, "within": "ever"},
             {"field": "orders.count", "operator": "is", "value": 0},
             {"field": "orders.lastAt", "operator": "longer_ago", "value": 30},
             {"field": "time.weekday", "operator": "is_one_of", "value": ["saturday", "sunday"]},
             {"event": "CONFIRM", "at_most": 0, "within": "ever"},
+            {"event": "ADD", "measure": "sum", "of": "product.price", "operator": "at_least",
+             "value": 100, "within": "ever"},
+            {"event": "ADD", "measure": "last", "operator": "longer_ago", "value": 7,
+             "within": "ever"},
         ]
-    }
+    }  # fmt: skip
     said = answer.content.decode()
     assert "Guest did ADD at least 2 times in the last 30 days" in said
-    assert "Guest saw “popup” at least 1 time ever" in said
+    assert "Guest saw “popup”, variant “B”, at least 1 time ever" in said
+    assert "Sum of product.price of ADD ever is at least 100" in said
     assert "Last order is longer ago than 30 days" in said
-    shown = rows_of(flow.audience)
+    shown = condition_tree.show(flow.audience)
     assert shown is not None
-    assert [(row.field, row.detail, row.operator, row.value) for row in shown.groups[0].rows] == (
-        given
+    for line, typed in zip(shown.root.children, given, strict=True):
+        assert {name: getattr(line, name) for name in typed} == typed
+
+
+@pytest.mark.django_db
+def test_groups__in_groups_and_properties_of_events__are_saved_as_they_lie(shop: Client) -> None:
+    flow, browser = experience(shop), superuser()
+    lines = rows(
+        "audience",
+        row("guest.country", "", "is", "GB"),
+        {"part": "group", "kind": "none"},
+        row("guest.city", "", "is", "Cork", parent="2"),
+        {"part": "group", "kind": "any", "parent": "2"},
+        row("event", "ADD", "times_at_least", "1", within="session", parent="4"),
+        {"part": "where", "detail": "items.*.sku", "operator": "is", "value": "x", "parent": "5"},
+        row("guest.city", "", "is", "Gone", parent="4", DELETE="on"),
+        seen=seen_of(browser, flow),
     )
+
+    save(browser, flow, **lines)
+
+    flow.refresh_from_db()
+    sku = {"field": "items.*.sku", "operator": "is", "value": "x"}
+    added = {"event": "ADD", "where": [sku], "at_least": 1, "within": "session"}
+    assert flow.audience == {
+        "all": [
+            {"field": "guest.country", "operator": "is", "value": "GB"},
+            {"not": {"any": [
+                {"field": "guest.city", "operator": "is", "value": "Cork"}, {"any": [added]},
+            ]}},
+        ]
+    }  # fmt: skip
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("row", "message"),
+    ("bad", "message"),
     [
-        (("saw:ever", "", "times_at_least", "1"), "Name the experience by its friendly ID"),
-        (("orders.lastAt", "", "in_last_days", "many"), "needs a number of days"),
-        (("guest.email", "", "contains", ""), "needs a text that is not empty"),
-        (("guest.email", "", "at_least", "3"), "compares numbers, but this is a text"),
-        (("guest.type", "", "is", "king"), "is never “king”"),
-        (("request.params.", "", "is", "x"), "Say which one"),
-        (("event", "", "times_at_least", "1"), "Name the event"),
-        (("event", "ADD", "times_at_least", "often"), "Say how many times: a whole number"),
-        (("guest.email", "", "", "x"), "Choose a comparison"),
-        (("", "", "is", "x"), "Choose a field"),
-        (("event", "ADD", "contains", "x"), "does not go with the field"),
+        (row("saw", "", "times_at_least", "1"), "Name the experience by its friendly ID"),
+        (row("orders.lastAt", "", "in_last_days", "many"), "needs a number of days"),
+        (row("guest.email", "", "contains", ""), "needs a text that is not empty"),
+        (row("guest.email", "", "at_least", "3"), "compares numbers, but this is a text"),
+        (row("guest.type", "", "is", "king"), "is never “king”"),
+        (row("request.params.", "", "is", "x"), "Say which one"),
+        (row("event", "", "times_at_least", "1"), "Name the event"),
+        (row("event", "ADD", "times_at_least", "often"), "Say how many times: a whole number"),
+        (row("guest.email", "", "", "x"), "Choose a comparison"),
+        (row("", "", "is", "x"), "Choose a field"),
+        (row("event", "ADD", "contains", "x"), "does not go with the field"),
+        (row("event", "ADD", "at_least", "1", measure="sum"), "Say of which property"),
+        (
+            row("event", "ADD", "times_at_least", "1", within="days", days="0"),
+            "with a whole number from 1 to 3650",
+        ),
     ],
 )
 def test_conditions__with_a_bad_row__are_refused_in_words_at_that_row(
-    on_sqlite: Database, shop: Client, row: tuple[str, str, str, str], message: str
+    on_sqlite: Database, shop: Client, bad: dict[str, str], message: str
 ) -> None:
     flow, browser = experience(shop), superuser()
-    good = ("guest.country", "", "is", "GB")
+    good = row("guest.country", "", "is", "GB")
 
     answer = save(
-        browser, flow, **rows("audience", good, row, seen=seen_of(browser, flow))
+        browser, flow, **rows("audience", good, bad, seen=seen_of(browser, flow))
     ).content.decode()
 
     assert 'class="pz-row errors"' in answer
@@ -323,33 +367,58 @@ def test_conditions__with_a_bad_row__are_refused_in_words_at_that_row(
     assert flow.audience == {}
 
 
+@pytest.mark.django_db
+def test_fields__of_the_sites_own__stand_under_their_sources_name(
+    on_sqlite: Database, shop: Client
+) -> None:
+    flow, browser = experience(shop), superuser()
+
+    html = page(browser, "personalize_experience_change", flow.pk)
+    line = row("shop.spent", "", "at_least", "50")
+    answer = save(browser, flow, **rows("audience", line, seen=seen_of(browser, flow)))
+
+    group = re.search(r'<optgroup label="Shop">(.*?)</optgroup>', html, re.S)
+    assert group is not None
+    assert re.findall(r">([^<]+)</option>", group[1]) == [
+        "Orders in the shop", "Spent in the shop", "Last order in the shop",
+        "Ordered in the shop", "Kind of mailbox",
+    ]  # fmt: skip
+    assert "Spent in the shop is at least 50" in answer.content.decode()
+
+
 DEEP = {
     "all": [
         {"not": {"field": "guest.email", "operator": "contains", "value": "@x"}},
         {"event": "ADD", "where": [{"field": "price", "operator": "at_least", "value": 5}]},
     ]
 }
+#: As no version of the language takes it.
+FOREIGN = {"all": {"oddly": "kept"}}
 
 
 @pytest.mark.django_db
-def test_conditions__nested_deeper_than_rows__are_shown_as_json_and_survive_a_save(
+def test_conditions__that_the_editor_cannot_show__are_json_with_what_is_wrong(
     database: Database, shop: Client
 ) -> None:
-    flow, browser = experience(shop, audience=DEEP), superuser()
+    flow, browser = experience(shop), superuser()
+    Flow.objects.filter(pk=flow.pk).update(audience=FOREIGN)
 
     answer = save(browser, flow, name="Renamed").content.decode()
+    emptied = save(browser, flow, name="Renamed", **{"audience-json": ""}).content.decode()
 
+    assert "“all” needs a list of conditions." in answer
+    assert "oddly" in answer
+    assert "changed successfully" in emptied
     flow.refresh_from_db()
-    assert flow.name == "Renamed"
-    assert flow.audience == DEEP
-    assert "not (Guest email contains" in answer
+    assert (flow.name, flow.audience) == ("Renamed", {})
 
 
 @pytest.mark.django_db
 def test_conditions__as_json_with_an_error__are_refused_with_the_reason(
     on_sqlite: Database, shop: Client
 ) -> None:
-    flow, browser = experience(shop, audience=DEEP), superuser()
+    flow, browser = experience(shop), superuser()
+    Flow.objects.filter(pk=flow.pk).update(audience=FOREIGN)
 
     broken = save(browser, flow, **{"audience-json": '{"all":\n nope}'}).content.decode()
     unknown = save(browser, flow, **{"audience-json": '{"field": "nope", "operator": "is"}'})
@@ -357,7 +426,7 @@ def test_conditions__as_json_with_an_error__are_refused_with_the_reason(
     assert "Line 2" in broken
     assert "There is no field" in unknown.content.decode()
     flow.refresh_from_db()
-    assert flow.audience == DEEP
+    assert flow.audience == FOREIGN
 
 
 @pytest.mark.django_db
@@ -369,6 +438,7 @@ def test_conditions__as_json_with_an_error__are_refused_with_the_reason(
                           {"field": "session.isNew", "operator": "is_true"}]},
                  {"field": "guest.country", "operator": "is", "value": "GB"}]},
         {"event": "VIEW", "at_least": 1, "at_most": 3},
+        DEEP,
     ],
 )  # fmt: skip
 def test_conditions__that_nobody_touched__stay_as_they_were(
@@ -390,7 +460,9 @@ def test_conditions__changed_by_somebody_else_meanwhile__are_not_overwritten(
     before = seen_of(browser, flow)
     Flow.objects.filter(pk=flow.pk).update(audience=DEEP)
 
-    answer = save(browser, flow, **rows("audience", ("guest.country", "", "is", "GB"), seen=before))
+    answer = save(
+        browser, flow, **rows("audience", row("guest.country", "", "is", "GB"), seen=before)
+    )
 
     assert "Somebody else changed these conditions" in answer.content.decode()
     flow.refresh_from_db()
@@ -579,6 +651,37 @@ def ask(browser: Browser, flow: Flow, **question: Any) -> str:
     kind = "experience" if flow.subtype == "EXPERIENCE" else "experiment"
     address = reverse(f"admin:personalize_{kind}_preview", args=[flow.pk])
     return browser.post(address, {"channel": "WEB", **question}).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pickers__of_a_client__offer_what_was_made_and_seen_to_who_edits_there(
+    on_sqlite: Database, api: Api
+) -> None:
+    shop = Client.objects.get()
+    experiment(shop)
+    browser = api.create_browser()["ref"]
+    api.send("ADD", browser, ext={"plan": "pro"}, products=[{"sku": "a"}])
+    api.identify(browser, ("EMAIL", "ada@example.com"))
+    Guest.objects.update(attributes={"tier": "gold", "visits": [{"city": "Cork"}]})
+    address = reverse("admin:personalize_condition_pickers")
+
+    def ask(by: Browser, **query: Any) -> Any:
+        return by.get(address, {"client": shop.pk, **query}).json()
+
+    found = ask(staff(*EDIT))["pickers"]
+    values = {name: [each["value"] for each in found[name]["options"]] for name in found}
+
+    assert found["experiences"]["options"] == [
+        {"value": "test", "label": "Test (test)", "variants": ["Plain", "Loud"]}
+    ]
+    assert {"ADD", "IDENTITY"} <= set(values["events"])
+    assert values["attributes"] == ["tier", "visits.*.city"]
+    assert {"IE", "GB"} <= set(values["countries"])
+    paths = [each["value"] for each in ask(staff(*EDIT), event="ADD")["options"]]
+    assert {"ext.plan", "products.*.sku"} <= set(paths)
+    assert staff("personalize.view_experience").get(address).status_code == 403
+    shop.staff_groups.add(Group.objects.create(name="others"))
+    assert staff(*EDIT).get(address, {"client": shop.pk}).status_code == 404
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 from playwright.sync_api import Page, expect, sync_playwright
 
 from personalize import offers
 from personalize.models import DecisionModel, Flow, Offer, OfferTemplate
 from tests.conftest import Database
-from tracking.models import Client, EventModel
+from tests.factories import FlowFactory
+from tracking.models import Client, EventModel, SeenEvent, SeenProperty
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -55,7 +57,7 @@ def test_experience__typed_in_a_browser__shows_its_id_and_goes_live(
     page.wait_for_function("document.getElementById('id_friendly_id').value === 'ete_sale'")
 
     audience = page.locator(".pz-conditions[data-name=audience]")
-    rows = audience.locator(".pz-rows > .pz-row:visible")
+    rows = audience.locator(".pz-row:visible")
     fill(rows.nth(0), field="guest.country", operator="is", value="GB")
     audience.locator(".pz-add-row").first.click()
     assert rows.count() == 2
@@ -95,20 +97,134 @@ def test_rows__removed_and_grouped_in_a_browser__are_saved_so(marketer: Page, sh
     page.fill("#id_variants-0-name", "V")
 
     audience = page.locator(".pz-conditions[data-name=audience]")
-    rows = audience.locator(".pz-rows > .pz-row:visible")
+    rows = audience.locator(".pz-row:visible")
     fill(rows.nth(0), field="guest.city", operator="is", value="Cork")
     audience.locator(".pz-add-row").first.click()
     fill(rows.nth(1), field="guest.email", operator="exists")
     rows.nth(0).locator(".pz-remove-row").click()
-    audience.locator(".pz-add-group").click()
+    audience.locator(".pz-add-group").last.click()
     fill(rows.nth(1), field="request.params.", detail="tier", operator="is", value="gold")
-    audience.locator("[name=audience-kind]").select_option("any")
+    audience.locator(".pz-kind-of-group").first.select_option("any")
+    rows.nth(0).locator(".pz-nest").click()
+    audience.locator(".pz-kind-of-group").nth(1).select_option("none")
+    audience.locator(".pz-add-row").first.click()
+    fill(rows.nth(1), field="event", detail="ADD", operator="times_at_least", value="1")
+    rows.nth(1).locator(".pz-add-where").click()
+    where = rows.nth(1).locator(".pz-wherein")
+    where.locator(".pz-path").fill("items.*.sku")
+    where.locator(".pz-operator").select_option("is")
+    where.locator(".pz-value").fill("shoe")
     page.click("[name=_continue]")
+    page.locator(".messagelist").wait_for()
 
+    sku = {"field": "items.*.sku", "operator": "is", "value": "shoe"}
     assert Flow.objects.get().audience == {
         "any": [
-            {"all": [{"field": "guest.email", "operator": "exists"}]},
+            {
+                "not": {
+                    "any": [
+                        {"field": "guest.email", "operator": "exists"},
+                        {"event": "ADD", "where": [sku], "at_least": 1, "within": "session"},
+                    ]
+                }
+            },
             {"all": [{"field": "request.params.tier", "operator": "is", "value": "gold"}]},
+        ]
+    }
+
+
+def test_audience__who_saw_the_popup_and_has_not_purchased__takes_less_than_ten_clicks(
+    marketer: Page, shop: Client
+) -> None:
+    popup = FlowFactory.create(client=shop, name="Pop-up", live=True)
+    page = marketer
+    page.goto("/admin/personalize/experience/add/")
+    page.fill("#id_name", "Reminder")
+    page.fill("#id_variants-0-name", "V")
+    audience = page.locator(".pz-conditions[data-name=audience]")
+    rows = audience.locator(".pz-row:visible")
+    clicks = 0
+
+    def choose(select: Any, value: str) -> None:
+        nonlocal clicks
+        # One to open the list, and one to choose from it.
+        clicks += 2
+        select.select_option(value)
+
+    choose(rows.nth(0).locator(".pz-field"), "saw")
+    choose(rows.nth(0).locator(".pz-chooser").first, popup.friendly_id)
+    audience.locator(".pz-add-row").click()
+    choose(rows.nth(1).locator(".pz-field"), "orders.count")
+    rows.nth(1).locator(".pz-value").click()
+    page.keyboard.type("0")
+    clicks += 2
+    assert clicks < 10
+    page.click("[name=_continue]")
+    page.locator(".messagelist").wait_for()
+
+    assert Flow.objects.get(name="Reminder").audience == {
+        "all": [
+            {"saw": "pop_up", "at_least": 1, "within": "ever"},
+            {"field": "orders.count", "operator": "is", "value": 0},
+        ]
+    }
+
+
+def test_pickers__in_a_browser__offer_what_is_known_and_keep_the_keyboards_place(
+    marketer: Page, shop: Client
+) -> None:
+    FlowFactory.create(client=shop, name="Pop-up", variants=[{"name": "A"}, {"name": "B"}])
+    now = timezone.now()
+    seen = SeenEvent.objects.create(
+        client=shop, event_type="ADD", count=5, first_seen=now, last_seen=now
+    )
+    SeenProperty.objects.create(
+        event=seen, path="products[].sku", kind="string", count=5, first_seen=now, last_seen=now
+    )
+    page = marketer
+    page.goto("/admin/personalize/experience/add/")
+    page.fill("#id_name", "Picked")
+    page.fill("#id_variants-0-name", "V")
+    audience = page.locator(".pz-conditions[data-name=audience]")
+    rows = audience.locator(".pz-row:visible")
+
+    # All by the keyboard: each choice leads on to the next input.
+    rows.nth(0).locator(".pz-field").focus()
+    page.keyboard.type("Saw an")
+    rows.nth(0).locator(".pz-chooser").nth(1).wait_for(state="attached")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Pop")
+    expect(rows.nth(0).locator(".pz-detail")).to_have_value("pop_up")
+    page.keyboard.press("Tab")
+    page.keyboard.type("B")
+    expect(rows.nth(0).locator(".pz-variant")).to_have_value("B")
+    audience.locator(".pz-add-row").press("Enter")
+    rows.nth(1).locator(".pz-field").select_option("event")
+    rows.nth(1).locator(".pz-detail").fill("ADD")
+    rows.nth(1).locator(".pz-measure").select_option("sum")
+    of = rows.nth(1).locator(".pz-of")
+    expect(rows.nth(1).locator("datalist option[value='products.*.sku']").first).to_be_attached()
+    of.fill("products.*.sku")
+    rows.nth(1).locator(".pz-value").fill("9")
+    audience.locator(".pz-add-row").press("Enter")
+    fill(rows.nth(2), field="time.weekday", operator="is_one_of")
+    for day in ("saturday", "sunday"):
+        rows.nth(2).locator(".pz-chooser").select_option(day)
+    page.click("[name=_continue]")
+    page.locator(".messagelist").wait_for()
+
+    assert Flow.objects.get(name="Picked").audience == {
+        "all": [
+            {"saw": "pop_up", "variant": "B", "at_least": 1, "within": "ever"},
+            {
+                "event": "ADD",
+                "measure": "sum",
+                "of": "products.*.sku",
+                "operator": "is",
+                "value": 9,
+                "within": "session",
+            },
+            {"field": "time.weekday", "operator": "is_one_of", "value": ["saturday", "sunday"]},
         ]
     }
 

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import personalize
-from personalize import conditions, snapshots, sources
+from personalize import conditions, decisions, snapshots, sources
 from personalize.conditions import default_registry
 from personalize.models import ExitCount
 from personalize.sources import SiteGuest
@@ -355,6 +355,37 @@ def test_condition__on_a_field_of_the_site__names_its_source_and_reads_below_its
     assert compiled.needs == conditions.Needs(site=frozenset({"shop", "crm.profile."}))
     assert compiled.matches(known_facts)
     assert compiled.sentence == "Orders in the shop is at least 2 and Profile “tags.*” is “vip”"
+
+
+def test_decision__on_a_field_of_the_site__reads_what_tests_and_callables_state() -> None:
+    table = decisions.compile(
+        {
+            "hitPolicy": "FIRST",
+            "inputs": [{"field": "shop.orders"}, {"field": "shop.mailbox"}],
+            "outputs": [{"name": "discount", "type": "NUMBER", "default": 0}],
+            "rows": [
+                {
+                    "when": [
+                        {"operator": "at_least", "value": 2},
+                        {"operator": "is", "value": "private"},
+                    ],
+                    "then": {"discount": 10},
+                }
+            ],
+        }
+    )
+    stated = {"shop.orders": 3, "shop.mailbox": "private"}
+
+    assert table.needs == conditions.Needs(site=frozenset({"shop", "shop.mailbox"}))
+    assert table.decide(decisions.facts_of(stated, now=NOW)).outputs == {"discount": 10}
+    assert table.decide(decisions.facts_of({}, now=NOW)).outputs == {"discount": 0}
+
+    decisions.register("by_orders", outputs={"n": "NUMBER"}, reads=["shop.orders"])(lambda _: None)
+    try:
+        found = decisions.find("by_orders")
+        assert found is not None and found.needs.site == frozenset({"shop"})
+    finally:
+        decisions.unregister("by_orders")
 
 
 # --- in the walk --------------------------------------------------------------------------

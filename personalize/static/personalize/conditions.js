@@ -1,132 +1,183 @@
-// Rows of conditions: adds and removes them on the spot, and offers what fits the chosen field.
-// Without it the page has empty rows to fill in, and the server says what does not fit.
+// Groups of conditions: adds, nests and removes lines and groups on the spot.
+// Without it the page has empty lines to fill in, and the server says what does not fit.
 "use strict";
 (function () {
-  const HINTS = {
-    text: "value", pattern: "such as */shoes/*", regex: "such as ^/shoes/[0-9]+$", texts: "one, two, three", number: "a number",
-    range: "10 to 20", datetime: "2026-01-31", days: "a number of days",
-  };
-
-  function chosen(select) {
-    return select.options[select.selectedIndex] || { dataset: {} };
-  }
-
-  function fit(row) {
-    const field = row.querySelector(".pz-field");
-    const detail = row.querySelector(".pz-detail");
-    const operator = row.querySelector(".pz-operator");
-    const value = row.querySelector(".pz-value");
-    const type = chosen(field).dataset.type || "";
-    detail.hidden = !chosen(field).dataset.detail;
-    const what = chosen(field).dataset.what;
-    detail.placeholder = what === "saw" ? "its friendly ID, e.g. hero_banner"
-      : what ? "which event, e.g. ADD" : "which, e.g. campaign";
-    for (const option of operator.options) {
-      const types = (option.dataset.types || "").split(" ");
-      const fits = !option.value || !type || types.includes(type) ||
-        (type !== "event" && types.includes("any")) || (type === "any" && !types.includes("event"));
-      option.hidden = option.disabled = !fits && !option.selected;
-    }
-    const operand = chosen(operator).dataset.operand || "text";
-    value.hidden = operand === "none";
-    value.placeholder = HINTS[operand] || "value";
-  }
-
   function changed(element) {
     element.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
-  function setUpRow(row) {
-    const box = row.querySelector(".pz-delete");
-    if (box) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "button pz-remove-row";
-      button.textContent = box.closest(".pz-remove").textContent.trim();
-      button.addEventListener("click", function () {
-        box.checked = true;
-        row.hidden = true;
-        changed(box);
+  function setUp(editor) {
+    const root = editor.querySelector(".pz-root");
+    if (!root) return;
+    const count = editor.querySelector(".pz-count");
+    const lines = window.pzLines.of(editor, fitAll);
+
+    function fitAll() {
+      for (const row of root.querySelectorAll(".pz-row")) lines.fit(row, false);
+    }
+
+    function made(name) {
+      const copy = document.createElement("div");
+      copy.innerHTML = editor.querySelector(name).innerHTML.replaceAll("__n__", count.value);
+      count.value = Number(count.value) + 1;
+      return copy.firstElementChild;
+    }
+
+    function button(sign, label, css, act) {
+      const one = document.createElement("button");
+      one.type = "button";
+      one.className = "button pz-tool " + css;
+      one.textContent = sign;
+      one.title = label;
+      one.setAttribute("aria-label", label);
+      one.addEventListener("click", act);
+      return one;
+    }
+
+    function toolsOf(part) {
+      const inputs = part.querySelector(":scope > .pz-inputs");
+      if (!inputs) return part.querySelector(":scope > .pz-group-head");
+      const tools = document.createElement("div");
+      tools.className = "pz-line-tools";
+      inputs.after(tools);
+      return tools;
+    }
+
+    // In the place of the box that says without a script that a part goes.
+    function removable(part, css) {
+      const label = part.querySelector(":scope > .pz-inputs > .pz-remove, :scope > .pz-group-head > .pz-remove");
+      if (!label) return null;
+      if (label.querySelector(".pz-delete").checked) {
+        part.remove();
+        return null;
+      }
+      label.hidden = true;
+      const tools = toolsOf(part);
+      tools.append(button("×", label.textContent.trim(), css, function () {
+        const group = part.parentElement.closest(".pz-group");
+        const adder = part.parentElement.parentElement.querySelector(":scope > .pz-adders > .button");
+        part.remove();
+        changed(count);
+        (adder || group.querySelector(".pz-add-row")).focus();
+      }));
+      return tools;
+    }
+
+    function depth(group) {
+      let steps = 0;
+      for (let at = group; at; at = at.parentElement.closest(".pz-group")) steps += 1;
+      return steps;
+    }
+
+    function setUpWhere(where) {
+      removable(where, "pz-remove-where");
+    }
+
+    function setUpRow(row) {
+      const tools = removable(row, "pz-remove-row");
+      if (!tools) return;
+      tools.prepend(button("( )", row.dataset.group, "pz-nest", () => nest(row)));
+      for (const where of row.querySelectorAll(".pz-wherein")) setUpWhere(where);
+      const add = row.querySelector(".pz-add-where");
+      if (add) {
+        add.parentElement.hidden = false;
+        add.addEventListener("click", function () {
+          const where = made(".pz-where-template");
+          row.querySelector(".pz-wheres").append(where);
+          setUpWhere(where);
+          lines.fit(row, false);
+          where.querySelector(".pz-path").focus();
+          changed(count);
+        });
+      }
+      row.addEventListener("change", function (event) {
+        lines.fit(row, event.target.matches(".pz-field, .pz-measure"));
       });
-      box.closest(".pz-remove").hidden = true;
-      row.querySelector(".pz-inputs").append(button);
-      row.hidden = box.checked;
+      lines.fit(row, false);
     }
-    row.addEventListener("change", function () { fit(row); });
-    fit(row);
-  }
 
-  function fill(template, replacements) {
-    const copy = document.createElement("div");
-    let html = template.innerHTML;
-    for (const [name, value] of Object.entries(replacements)) html = html.replaceAll(name, value);
-    copy.innerHTML = html;
-    return copy.firstElementChild;
-  }
-
-  function total(group) {
-    return group.querySelector("[name$='-TOTAL_FORMS']");
-  }
-
-  function addRow(group) {
-    const count = total(group);
-    const row = fill(group.querySelector(".pz-row-template"), { __prefix__: count.value });
-    count.value = Number(count.value) + 1;
-    group.querySelector(".pz-rows").append(row);
-    setUpRow(row);
-    row.querySelector(".pz-field").focus();
-    changed(count);
-  }
-
-  function setUpGroup(group) {
-    for (const row of group.querySelectorAll(".pz-rows > .pz-row")) setUpRow(row);
-    const add = group.querySelector(".pz-add-row");
-    add.parentElement.hidden = false;
-    add.addEventListener("click", function () { addRow(group); });
-  }
-
-  function dropExtras(editor) {
-    // The empty row and group are for browsers that cannot add one.
-    const groups = editor.querySelectorAll(".pz-groups > .pz-group");
-    const last = groups[groups.length - 1];
-    if (groups.length > 1 && last.dataset.extra) {
-      last.remove();
-      const count = editor.querySelector(".pz-count");
-      count.value = Number(count.value) - 1;
-    }
-    for (const group of editor.querySelectorAll(".pz-groups > .pz-group")) {
-      const rows = group.querySelectorAll(".pz-rows > .pz-row");
-      const extra = rows[rows.length - 1];
-      if (rows.length > 1 && extra.dataset.extra) {
-        extra.remove();
-        total(group).value = rows.length - 1;
+    function setUpGroup(group) {
+      removable(group, "pz-remove-group");
+      if (!group.isConnected) return;
+      const adders = group.querySelector(":scope > .pz-adders");
+      const parts = group.querySelector(":scope > .pz-parts");
+      adders.hidden = false;
+      adders.querySelector(".pz-add-row").addEventListener("click", () => addRow(parts));
+      const nesting = adders.querySelector(".pz-add-group");
+      nesting.hidden = depth(group) >= Number(editor.dataset.deepest);
+      nesting.addEventListener("click", function () {
+        const inner = made(".pz-group-template");
+        parts.append(inner);
+        setUpGroup(inner);
+        addRow(inner.querySelector(".pz-parts"));
+      });
+      for (const part of [...parts.children]) {
+        if (part.matches(".pz-group")) setUpGroup(part); else setUpRow(part);
       }
     }
-  }
 
-  function setUpEditor(editor) {
-    const adder = editor.querySelector(".pz-add-group");
-    if (!adder) return;
-    dropExtras(editor);
-    for (const group of editor.querySelectorAll(".pz-groups > .pz-group")) setUpGroup(group);
-    const root = editor.querySelector(".pz-root");
-    const count = editor.querySelector(".pz-count");
-    function showRoot() { root.hidden = Number(count.value) < 2; }
-    adder.parentElement.hidden = false;
-    adder.addEventListener("click", function () {
-      if (Number(count.value) >= Number(editor.dataset.mostGroups)) return;
-      const group = fill(editor.querySelector(".pz-group-template"), { __group__: count.value });
-      count.value = Number(count.value) + 1;
-      editor.querySelector(".pz-groups").append(group);
-      setUpGroup(group);
-      group.querySelector(".pz-field").focus();
-      showRoot();
+    function addRow(parts) {
+      const row = made(".pz-row-template");
+      parts.append(row);
+      setUpRow(row);
+      row.querySelector(".pz-field").focus();
       changed(count);
-    });
-    showRoot();
+    }
+
+    // Puts a line into a group of its own, where it stands.
+    function nest(row) {
+      if (depth(row.closest(".pz-group")) >= Number(editor.dataset.deepest)) return;
+      const group = made(".pz-group-template");
+      row.replaceWith(group);
+      setUpGroup(group);
+      group.querySelector(".pz-parts").append(row);
+      group.querySelector(".pz-kind-of-group").focus();
+      changed(count);
+    }
+
+    // A host may limit how many values a form has, and the order is that of the page.
+    function pack() {
+      const parts = root.querySelectorAll(".pz-group, .pz-row, .pz-wherein");
+      [root, ...parts].forEach(function (part, at) {
+        const around = part === root ? null : part.parentElement.closest(".pz-row, .pz-group");
+        part.querySelector(":scope > .pz-place").value = at;
+        part.querySelector(":scope > .pz-parent").value = around ? numberOf(around) : "";
+      });
+      const inputs = [...editor.querySelectorAll("input[name], select[name]")].filter(
+        (each) => !each.classList.contains("pz-packed") && !each.disabled);
+      const values = {};
+      for (const each of inputs) {
+        if (each.type !== "checkbox" || each.checked) values[each.name] = each.value;
+        each.disabled = true;
+      }
+      const packed = editor.querySelector(".pz-packed");
+      packed.value = JSON.stringify(values);
+      packed.disabled = false;
+      // Coming back to the page, the inputs are there to be edited again.
+      window.addEventListener("pageshow", function () {
+        for (const each of inputs) each.disabled = false;
+        packed.disabled = true;
+      }, { once: true });
+    }
+
+    function numberOf(part) {
+      const name = part.querySelector(":scope > .pz-part").name;
+      return name.slice(editor.dataset.name.length + 1).split("-")[0];
+    }
+
+    // The empty parts are for browsers that cannot add one.
+    for (const extra of root.querySelectorAll("[data-extra]")) extra.remove();
+    setUpGroup(root);
+    const parts = root.querySelector(".pz-parts");
+    if (!parts.children.length) {
+      const row = made(".pz-row-template");
+      parts.append(row);
+      setUpRow(row);
+    }
+    editor.closest("form").addEventListener("submit", pack);
   }
 
   document.addEventListener("DOMContentLoaded", function () {
-    for (const editor of document.querySelectorAll(".pz-conditions")) setUpEditor(editor);
+    for (const editor of document.querySelectorAll(".pz-conditions")) setUp(editor);
   });
 })();
