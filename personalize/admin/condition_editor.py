@@ -20,7 +20,7 @@ from django.utils.translation import gettext
 from personalize import conditions
 from personalize.admin import condition_tree
 from personalize.admin.condition_forms import GroupForm, PartForm, RowForm, WhereForm
-from personalize.admin.condition_tree import KEPT, Box, Line, Shown
+from personalize.admin.condition_tree import DID, KEPT, Box, Line, Shown
 
 _MOST_PARTS = 500
 _MOST_JSON = 256 * 1024
@@ -171,7 +171,7 @@ class ConditionEditor:
             self._add_extras(each, numbers)
         if part.is_group:
             part.parts.append(self._extra("row", part, numbers))
-        elif part.parts:
+        elif part.form.initial.get("field") == DID:
             part.parts.append(self._extra("where", part, numbers))
 
     def _extra(self, kind: str, parent: Part, numbers: Iterator[int]) -> Part:

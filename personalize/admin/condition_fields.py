@@ -23,6 +23,7 @@ _GROUPS = {
     "request": _("Page and request"),
     "time": _("Time, where the site is"),
     "guest": _("Guest"),
+    "segments": _("Guest"),
     "session": _("Visit"),
     "cart": _("Cart"),
     "orders": _("Orders"),

@@ -1,5 +1,5 @@
 """
-What the editor of conditions offers to choose from: a client's experiences, events and paths.
+What the editor of conditions offers to choose from: a client's experiences, segments, events.
 
 A field names its picker (`Field.picker`); one that is added to PICKERS needs nothing else.
 """
@@ -18,7 +18,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import get_language
 
 from personalize.conditions.facts import ANY_ITEM
-from personalize.models import Flow, Variant
+from personalize.models import Flow, Segment, Variant
 from tracking import guests
 from tracking.admin.scoping import visible_clients
 from tracking.models import SeenEvent, SeenProperty
@@ -26,7 +26,7 @@ from tracking.models import SeenEvent, SeenProperty
 URL_NAME = "personalize_condition_pickers"
 
 _MOST = 500
-_KINDS = ("experience", "experiment", "offer")
+_KINDS = ("experience", "experiment", "offer", "segment")
 
 Option = Mapping[str, Any]
 
@@ -107,6 +107,12 @@ def _starred(path: str) -> str:
     return "" if '"' in path else path.replace("[]", ".*")
 
 
+def _segments(client_id: int) -> Iterable[Option]:
+    segments = Segment.objects.kept().filter(client=client_id).order_by("name", "pk")[:_MOST]
+    for friendly_id, name in segments.values_list("friendly_id", "name"):
+        yield {"value": friendly_id, "label": f"{name} ({friendly_id})"}
+
+
 def _attributes(client_id: int) -> Iterable[Option]:
     """The paths of attributes that the newest guests have, the most frequent first."""
     paths = Counter(
@@ -143,6 +149,7 @@ def _countries(client_id: int) -> Iterable[Option]:
 PICKERS: dict[str, Picker] = {
     "experiences": Picker(_experiences, is_closed=True),
     "events": Picker(_events),
+    "segments": Picker(_segments, is_closed=True),
     "attributes": Picker(_attributes),
     "countries": Picker(_countries),
 }

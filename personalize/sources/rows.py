@@ -97,7 +97,7 @@ class RowSource:
         else:
             values = [value for text in texts for value in self._value(queryset, text)]
             queryset = queryset.filter(**{f"{self.match}__in": values})
-        if not texts or queryset.query.is_empty():
+        if not texts:
             return []
         ordered = queryset.order_by(f"-{self.newest}", "-pk")
         return ordered.values_list(self.match, *self._columns)[:limit]

@@ -80,6 +80,28 @@ def test_audience__by_what_was_done_in_other_visits__reads_all_of_them(
     assert runs(api, "spender", browser)
 
 
+def test_audience__by_attributes_and_items_of_events__reads_them_by_their_paths(
+    database: Database, api: Api, launch: Callable[[str, Any], None]
+) -> None:
+    launch("pro", {"event": "Signed up", "where": [field("ext.plan", "is", "pro")]})
+    launch("shoes", {"event": "Viewed", "where": [field("ext.items.*.sku", "is", "shoe")]})
+    prices = {"event": "Viewed", "measure": "sum", "of": "ext.items.*.price", "within": "ever"}
+    launch("dear", prices | {"operator": "is", "value": 12})
+    launch("tagged", field("request.params.tags.*", "is", "new"))
+    browser = api.create_browser()["ref"]
+    flows = ("pro", "shoes", "dear")
+    assert [runs(api, name, browser) for name in flows] == [False] * 3
+
+    api.json(api.send("Signed up", browser, ext={"plan": "pro"}))
+    items = [{"sku": "cap", "price": 5}, {"sku": "shoe", "price": 7}]
+    event = {"type": "Viewed", "browserId": browser, "ext": {"items": items}}
+    api.json(api.post("/v2/events", {"events": [event]}, basic=True))
+
+    assert [runs(api, name, browser) for name in flows] == [True] * 3
+    call = api.call_flows("tagged", browserId=browser, params={"tags": ["old", "new"]})
+    assert api.json(call) == {"shown": True}
+
+
 def test_audience__by_cart_and_orders__reads_what_is_in_them(
     database: Database, api: Api, launch: Callable[[str, Any], None]
 ) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from personalize import definitions, flows
 from personalize.admin import condition_tree
-from personalize.models import Execution, ExitCount, Experience, Flow, Variant
+from personalize.models import Execution, ExitCount, Experience, Flow, Segment, Variant
 from tests.api import Api
 from tests.conftest import Database
 from tests.factories import ClientFactory, GuestFactory
@@ -659,6 +659,8 @@ def test_pickers__of_a_client__offer_what_was_made_and_seen_to_who_edits_there(
 ) -> None:
     shop = Client.objects.get()
     experiment(shop)
+    Segment.objects.create(client=shop, name="VIPs", friendly_id="vips")
+    Segment.objects.create(client=shop, name="Gone", friendly_id="gone", deleted_at=timezone.now())
     browser = api.create_browser()["ref"]
     api.send("ADD", browser, ext={"plan": "pro"}, products=[{"sku": "a"}])
     api.identify(browser, ("EMAIL", "ada@example.com"))
@@ -674,6 +676,7 @@ def test_pickers__of_a_client__offer_what_was_made_and_seen_to_who_edits_there(
     assert found["experiences"]["options"] == [
         {"value": "test", "label": "Test (test)", "variants": ["Plain", "Loud"]}
     ]
+    assert found["segments"]["options"] == [{"value": "vips", "label": "VIPs (vips)"}]
     assert {"ADD", "IDENTITY"} <= set(values["events"])
     assert values["attributes"] == ["tier", "visits.*.city"]
     assert {"IE", "GB"} <= set(values["countries"])

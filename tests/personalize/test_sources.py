@@ -1,11 +1,11 @@
 """Values of the site's own: declared, read in a fixed number of queries, and never in the way."""
 
+import io
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from io import StringIO
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connections, transaction
+from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.safestring import mark_safe
@@ -444,7 +445,7 @@ def test_source__that_raises__is_missing_counted_and_told(
     html = page(superuser(), "personalize_experience_change", flow.pk)
     assert "could not be had once" in html
     with pytest.raises(CommandError):
-        call_command("explain_flow", "gold", browser, stdout=(said := StringIO()))
+        call_command("explain_flow", "gold", browser, stdout=(said := io.StringIO()))
     assert "A source of the site failed: “crm.tier” raised" in said.getvalue()
 
 
@@ -490,6 +491,45 @@ def test_source__whose_query_does_not_end__is_cut_off(
 
     assert list(loaded.faults) == ["endless"]
     assert load(shop, "shop", ada, deadline_ms=60_000).values[ada.pk]["shop.orders"] == 1
+
+
+@pytest.mark.django_db
+def test_source__asked_inside_a_transaction__leaves_its_settings_as_they_were(
+    on_postgres: Database, shop: Client
+) -> None:
+    ada = known(shop, "ada@example.com")
+
+    with connections[on_postgres.alias].cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '7s'")
+        assert load(shop, "shop", ada, deadline_ms=60_000).faults == {}
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("7s",)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_shop__where_somebody_buys__has_their_orders_for_conditions(
+    on_sqlite: Database, shop: Client
+) -> None:
+    browser = Browser()
+    browser.get("/")
+    browser.cookies["consent"] = "yes"
+    browser.get("/")
+    browser.post("/me/", {"name": "Ada", "email": "Ada@example.com"})
+    for slug in ("cool-shoes", "noon-cap"):
+        browser.post(f"/products/{slug}/add/")
+
+    bought = browser.post("/cart/buy/", follow=True).content.decode()
+
+    assert "Thank you" in bought
+    guest = Identifier.objects.get(provider="EMAIL").guest
+    values = load(shop, "shop", guest).values[guest.pk]
+    assert values["shop.orders"] == 2
+    assert values["shop.spent"] == 163.99
+    exported = io.StringIO()
+    call_command(
+        "guest_data", "export", "--client=Shop", "--email=ada@example.com", stdout=exported
+    )
+    assert exported.getvalue().count("coolshoes-123") > 1
 
 
 @pytest.mark.django_db(transaction=True)
