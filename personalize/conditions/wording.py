@@ -18,10 +18,12 @@ def show(value: object) -> str:
     if isinstance(value, int):
         return str(value) if abs(value) < 10**30 else "a very large number"
     if isinstance(value, float):
-        return repr(value)
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, list | tuple):
+        if not value:
+            return "empty"
         shown = ", ".join(show(item) for item in value[:MAX_LISTED] if _is_scalar(item))
         more = len(value) - MAX_LISTED
         return f"[{shown}{f', and {more} more' if more > 0 else ''}]"

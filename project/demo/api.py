@@ -55,7 +55,7 @@ class Api:
     def _send(self, method: str, path: str, body: Any, *, basic: bool) -> Answer:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", **(self._basic if basic else {})}
-        return self._call(method, path, raw, headers)
+        return self._call(method, quote(path), raw, headers)
 
     def _call(
         self,

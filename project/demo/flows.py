@@ -1,7 +1,8 @@
-"""The shop's four live experiences and experiments, as bodies for the REST API."""
+"""The shop's five live experiences and experiments, as bodies for the REST API."""
 
 from typing import Any
 
+from project.demo import comeback
 from project.demo.api import Answer, Api
 
 HERO: dict[str, Any] = {
@@ -96,9 +97,11 @@ ALL = {
     "running_shoes_popup_02": POPUP,
     "product_recommender": RECOMMENDER_FR,
     "product_recommender_2": RECOMMENDER,
+    "comeback_offer": comeback.EXPERIENCE,
 }
 
-_COMPARED = ("pageTargeting", "audience")
+#: What else has to be as it is defined -> what it is where a definition does not say.
+_COMPARED: dict[str, Any] = {"pageTargeting": {}, "audience": {}, "decisionModel": None}
 
 
 def put_live(api: Api, friendly_id: str, definition: dict[str, Any]) -> tuple[Answer, str]:
@@ -127,5 +130,5 @@ def _is_as_defined(document: dict[str, Any], body: dict[str, Any]) -> bool:
         and document["traffic"]["allocation"] == 100
         and document["channels"] == []
         and contents == [variant["content"] for variant in body["variants"]]
-        and all(document[name] == body.get(name, {}) for name in _COMPARED)
+        and all(document[name] == body.get(name, default) for name, default in _COMPARED.items())
     )

@@ -29,6 +29,7 @@ class Journey:
         self.guest_ref = ""
         self.answer: Any = None
         self.tracking_event: Any = None
+        self.why: list[str] = []
 
     def walk(self) -> None:
         self.arrive()
@@ -45,6 +46,7 @@ class Journey:
         self.give_a_shirt_back()
         self.tell_ibexas_tracker()
         self.leave_a_cart_on_the_phone()
+        self.bring_somebody_back_with_an_offer()
         self.read_back_the_tracking_event()
         self.read_back_the_orders()
         self.read_back_the_timeline()
@@ -151,6 +153,35 @@ class Journey:
         left = (_get(visit, "cartType"), _get(visit, "value"), _get(visit, "currency"))
         self._expect("an abandoned cart", left, ("ABANDONED", 39.0, "EUR"))
         self.browser_id = desk
+
+    def bring_somebody_back_with_an_offer(self) -> None:
+        """Who saw the popup and has not bought gets an offer, by country and cart, and why."""
+        other = self._called("GET  /v1.2/browser/create.json", self.api.create_browser())
+        self.browser_id, ada = str(_get(other.body, "ref")), self.browser_id
+        self._send("VIEW", payloads.VIEW_SHOES)
+        self._send("ADD", payloads.ADD_SHOES)
+        self._send("IDENTITY", payloads.identity_of(self.browser_id))
+        answer = self._call_flows("comeback_offer", browserId=self.browser_id)
+        self._expect("nothing, for they have not seen the popup", answer, NOTHING)
+        self._call_flows("running_shoes_popup_02", browserId=self.browser_id)
+        answer = self._call_flows("comeback_offer", browserId=self.browser_id)
+        offer = {"title": "Fifteen percent off your cart", "percent": 15}
+        self._expect("the offer", answer, {**offer, "offer": "Fifteen percent"})
+        self._read_back_why("comeback_offer")
+        self._send("CHECKOUT", {**payloads.CHECKOUT, "reference_id": self._number("shoes")})
+        answer = self._call_flows("comeback_offer", browserId=self.browser_id)
+        self._expect("nothing, for they have bought", answer, NOTHING)
+        self.browser_id = ada
+
+    def _read_back_why(self, friendly_id: str) -> None:
+        found = self.api.read("/v2/executions", friendlyId=friendly_id)
+        (run, *_) = _get(self._called("GET  /v2/executions", found).body, "items") or [{}]
+        one = self.api.read(f"/v2/executions/{_get(run, 'ref')}")
+        told = self._called("GET  /v2/executions/{ref}", one).body
+        self._expect("the same again from its record", _get(told, "replay", "equal"), True)
+        self.why = _get(told, "explanation", "sentences") or []
+        is_by_cart = "Value of the cart 129 is at least 100" in " ".join(map(str, self.why))
+        self._expect("the cart as the reason", is_by_cart, True)
 
     def _number(self, what: str) -> str:
         """Name an order of this journey, which may be walked again."""

@@ -55,6 +55,15 @@ IDENTITY: dict[str, Any] = {
     "identifiers": [{"provider": "EMAIL", "id": EMAIL}, PROFILE],
 }
 
+
+def identity_of(browser_id: str) -> dict[str, Any]:
+    """Return what says who somebody from Ireland is, whom nobody knows yet."""
+    email = f"{browser_id[:8]}@example.com"
+    identifiers = [{"provider": "EMAIL", "id": email}]
+    return {**IDENTITY, "firstname": "Maeve", "lastname": "Daly", "country": "IE",
+            "email": email, "identifiers": identifiers}  # fmt: skip
+
+
 #: As it is printed: two commas are missing, and the dots are no JSON either.
 COURSE_AS_PRINTED = b"""{
   "userId": "AiUGstSDIg",

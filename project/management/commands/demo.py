@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.utils import timezone
 
-from project.demo import flows, history, payloads, server
+from project.demo import comeback, flows, history, payloads, server
 from project.demo.api import Api
 from project.demo.journey import Journey
 from project.demo.progress import bar
@@ -98,6 +98,12 @@ class Command(BaseCommand):
 
     def _seed(self, api: Api) -> None:
         self._heading("Seeding the shop through the API")
+        try:
+            comeback.put(api, self.stdout.write)
+        except comeback.Refused as error:
+            raise CommandError(
+                f"The comeback offer was refused: {error}. `manage.py demo --fresh` starts again."
+            ) from None
         for friendly_id, definition in flows.ALL.items():
             answer, done = flows.put_live(api, friendly_id, definition)
             if answer.status not in (200, 201) or answer.body["friendlyId"] != friendly_id:
@@ -135,6 +141,9 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(journey.tracking_event, indent=2, ensure_ascii=False))
         self._heading("The personalised answer of POST /v2/callFlows")
         self.stdout.write(json.dumps(journey.answer, indent=2, ensure_ascii=False))
+        self._heading("Why the offer, as GET /v2/executions/{ref} answers it")
+        for sentence in journey.why:
+            self.stdout.write(f"  {sentence}")
         self.stdout.write("")
         if journey.wrong:
             self.stderr.write(f"{len(journey.wrong)} answers were wrong:")
