@@ -79,7 +79,7 @@ def execute(request: FlowRequest, client: ClientConfig, *, now: datetime) -> Out
     if request.deadline_ms is not None and spent_ms > request.deadline_ms:
         return Outcome(reason=Reason.LATE, gates=gates)
     run = _run(chosen, visitor, rendered, spent_ms=spent_ms, now=now)
-    why = _why_it_ran(candidates, gates, chosen, decided, facts, visitor, request)
+    why = _why_it_ran(gates, chosen, decided, facts, visitor, request)
     _record(run, why, chosen, decided, visitor, request, client, point_of_sale, now=now)
     return _outcome(run, chosen, decided, rendered, gates, now=now)
 
@@ -245,7 +245,6 @@ def _run(
 
 
 def _why_it_ran(
-    candidates: Sequence[FlowSnapshot],
     gates: Sequence[Gate],
     chosen: Chosen,
     decided: Decided,
@@ -257,14 +256,16 @@ def _why_it_ran(
     is_bot = visitor.guest is not None and visitor.guest.type == BOT
     if is_bot or request.channel == BOT_CHANNEL:
         return {}
+    catalog, name = visitor.catalog, chosen.flow.friendly_id
+    passed = [gate.flow for gate in gates[: records.MOST_PASSED]]
     body = records.encode(
         records.Made(
             facts=facts,
             channel=request.channel,
             bucket_ref=str(visitor.bucket_ref),
-            asked={flow.friendly_id: flow.definition for flow in candidates},
+            flow=name,
             gates=gates,
-            flow=chosen.flow.friendly_id,
+            asked={each: catalog.flows[each].definition for each in (*passed, name)},
             assignment=chosen.assignment,
             model=decided.model,
             model_revision=decided.revision,
@@ -272,7 +273,7 @@ def _why_it_ran(
             decision=decided.decision,
             offers=decided.offers,
             audiences=[
-                visitor.catalog.offers[ref].audience
+                catalog.offers[ref].audience
                 for ref, state in decided.offers.items()
                 if state in (OfferState.HAD, OfferState.AUDIENCE)
             ],

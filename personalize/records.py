@@ -26,6 +26,8 @@ from personalize.types import Gate, OfferState, Reason
 COMPANION = "decision"
 #: How large a record may be.
 MAX_BYTES = 8 * 1024
+#: Of how many flows before it is kept that they were passed by; of the others, how many.
+MOST_PASSED = 50
 _VERSION = 1
 _MOST_ROWS = 100
 _MOST_OUTPUT_BYTES = 2048
@@ -127,17 +129,18 @@ class Made:
     """
     A decision that the walk has made, with what it was made of.
 
-    asked: the flows up to the one that runs, by friendly id, in their order; gates: those that
-    closed, of the others. decider is None where the flow names no model, or none that can be
-    read. audiences: of the offers that were asked for, where that was what decided.
+    flow: the friendly id of the one that runs; gates: those that closed before, in their order.
+    asked: the flow and the first MOST_PASSED of those, by friendly id. decider is None where the
+    flow names no model, or none that can be read. audiences: of the offers that were asked for,
+    where that was what decided.
     """
 
     facts: Facts
     channel: str
     bucket_ref: str
-    asked: Mapping[str, Published]
-    gates: Sequence[Gate]
     flow: str
+    gates: Sequence[Gate]
+    asked: Mapping[str, Published]
     assignment: Assignment
     model: str = ""
     model_revision: int = 0
@@ -159,8 +162,8 @@ class _Level:
 
 #: Tried in this order until the record fits; the last one always does.
 _LEVELS = (
-    _Level(1024, 20, 50),
-    _Level(128, 20, 50),
+    _Level(1024, 20, MOST_PASSED),
+    _Level(128, 20, MOST_PASSED),
     _Level(128, 0, 20),
     _Level(0, 0, 20),
     _Level(0, 0, 20, is_bare=True),

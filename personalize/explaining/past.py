@@ -22,6 +22,7 @@ from personalize.stories import DecisionStory, End, FlowStory, OfferStory, Story
 from personalize.types import Reason
 from personalize.visits import Named
 from tracking import clients, guests
+from tracking.types import ClientConfig
 
 _NOT_KEPT = "Not enough was kept of what was read to say more."
 
@@ -64,7 +65,7 @@ def _with_now(told: Past, record: Record, run: Execution, now: datetime) -> Past
     problem = "" if client and guest else "The guest is gone."
     if client and guest:
         try:
-            then = why(client, _question(record), Named(guest), now=now)
+            then = why(client, _question(record, client), Named(guest), now=now)
         except UnknownFlow as error:
             problem = str(error)
     return Past(
@@ -76,7 +77,7 @@ def _with_now(told: Past, record: Record, run: Execution, now: datetime) -> Past
     )
 
 
-def _question(record: Record) -> Question:
+def _question(record: Record, client: ClientConfig) -> Question:
     """Return the call of then, as far as the conditions read it."""
     values = record.recalled().values
     page = values.get("page")
@@ -98,6 +99,7 @@ def _question(record: Record) -> Question:
             if values.get(f"request.geo.{part}")
         },
         params=params,
+        point_of_sale=client.points_of_sale.get(_text(values.get("request.pointOfSale"))),
     )
 
 

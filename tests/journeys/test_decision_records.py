@@ -241,6 +241,24 @@ def test_records__of_a_batch__are_written_by_one_statement(
     assert DecisionRecord.objects.count() == 10
 
 
+@override_settings(TRACKING={"DISPATCH": "worker"})
+def test_companion__that_nobody_keeps__costs_its_event_nothing(
+    on_sqlite: Database, api: Api, ada: str
+) -> None:
+    make_flow(api, "Offer")
+    tasks.drain()
+    call(api, "offer", ada)
+    entry = InboxEntry.objects.get()
+    body = bytes(entry.body).replace(b'"companions":{"decision"', b'"companions":{"of_another_app"')
+    assert body != bytes(entry.body)
+    InboxEntry.objects.update(body=body)
+
+    tasks.drain()
+
+    assert Event.objects.filter(type="TRACKING").count() == 1
+    assert not DecisionRecord.objects.exists()
+
+
 def test_run__on_the_channel_of_crawlers__leaves_no_record(
     on_sqlite: Database, api: Api, ada: str
 ) -> None:
