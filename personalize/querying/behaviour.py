@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from personalize.conditions import Behaviour, Leaf
+from personalize.conditions.facts import ANY_ITEM
 from personalize.conditions.tree import Measure
 from personalize.querying.dialect import Dialect, Number, is_plain, number_relation
 from personalize.querying.members import rows_of
-from personalize.querying.sql import UNDECIDED, Sql, all_of, inexact, param, sql
-from personalize.querying.values import json_test, moment_test, whole_test
+from personalize.querying.sql import FALSE, TRUE, UNDECIDED, Sql, all_of, inexact, param, sql
+from personalize.querying.values import moment_test, path_test, whole_test
 
 #: Sums of numbers that are not whole are only near what Python gets, which adds up floats.
 _NEAR = "1e-9"
@@ -27,20 +28,16 @@ def part_of(leaf: Behaviour, dialect: Dialect, *, now: datetime) -> Sql:
         return _counted(leaf, events, meant)
     if leaf.measure.kind in ("first", "last"):
         return _timed(leaf.measure, events, meant, dialect, now=now)
-    if not is_plain(leaf.measure.of):
-        return UNDECIDED
-    value = dialect.value(Sql("e.data"), leaf.measure.of)
+    if ANY_ITEM in leaf.measure.of or not is_plain(leaf.measure.of):
+        return _of_nothing(leaf.measure, events)
+    value = dialect.values(Sql("e.data"), [leaf.measure.of])
     if leaf.measure.kind == "distinct":
         return _distinct(leaf.measure, events, meant, value, dialect)
     return _summed(leaf.measure, events, meant, value, dialect)
 
 
 def _property(leaf: Leaf, dialect: Dialect) -> Sql:
-    path = leaf.field.name.split(".")
-    if not is_plain(path):
-        return UNDECIDED
-    source = dialect.value(Sql("e.data"), path)
-    return sql("(SELECT {test} FROM {source} j)", test=json_test(leaf, dialect), source=source)
+    return path_test(leaf, Sql("e.data"), leaf.field.name.split("."), dialect)
 
 
 def _events(leaf: Behaviour, dialect: Dialect, *, now: datetime) -> Sql:
@@ -73,11 +70,11 @@ def _counted_nearly(leaf: Behaviour, events: Sql, meant: Sql) -> Sql:
     most = 2**62 if leaf.at_most is None else leaf.at_most
     return inexact(
         sql(
-            f"(SELECT CASE WHEN n.sure >= {leaf.at_least} AND n.perhaps <= {most} THEN TRUE "
-            f"WHEN n.perhaps < {leaf.at_least} OR n.sure > {most} THEN FALSE END FROM "
-            "(SELECT COUNT(CASE WHEN a.is_meant THEN 1 END) AS sure, COUNT(*) AS perhaps "
-            "FROM (SELECT {meant} AS is_meant FROM {events}) a "
-            "WHERE a.is_meant IS NOT FALSE) n)",
+            "(WITH a(is_meant) AS (SELECT {meant} FROM {events}), "
+            "n(sure, perhaps) AS (SELECT COUNT(CASE WHEN a.is_meant THEN 1 END), COUNT(*) "
+            "FROM a WHERE a.is_meant IS NOT FALSE) "
+            f"SELECT CASE WHEN n.sure >= {leaf.at_least} AND n.perhaps <= {most} THEN TRUE "
+            f"WHEN n.perhaps < {leaf.at_least} OR n.sure > {most} THEN FALSE END FROM n)",
             events=events,
             meant=meant,
         )
@@ -102,11 +99,10 @@ def _timed(measure: Measure, events: Sql, meant: Sql, dialect: Dialect, *, now: 
     # What may be meant decides nothing as long as it is not the one that is picked.
     return inexact(
         sql(
-            "(SELECT CASE WHEN n.moment IS NULL OR n.sure = n.moment THEN {test} END FROM "
-            f"(SELECT {pick}(CASE WHEN a.is_meant THEN a.moment END) AS sure, "
-            f"{pick}(a.moment) AS moment "
-            "FROM (SELECT {meant} AS is_meant, e.occurred_at AS moment FROM {events}) a "
-            "WHERE a.is_meant IS NOT FALSE) n)",
+            "(WITH a(is_meant, moment) AS (SELECT {meant}, e.occurred_at FROM {events}), "
+            f"n(sure, moment) AS (SELECT {pick}(CASE WHEN a.is_meant THEN a.moment END), "
+            f"{pick}(a.moment) FROM a WHERE a.is_meant IS NOT FALSE) "
+            "SELECT CASE WHEN n.moment IS NULL OR n.sure = n.moment THEN {test} END FROM n)",
             test=test,
             events=events,
             meant=meant,
@@ -132,11 +128,27 @@ def _distinct(measure: Measure, events: Sql, meant: Sql, value: Sql, dialect: Di
     found = sql(f"(SELECT {scalar} FROM {{value}} j)", text=dialect.folded(text, ()), value=value)
     return inexact(
         sql(
-            "(SELECT CASE WHEN n.odd = 1 THEN NULL ELSE {test} END FROM "
-            "(SELECT COUNT(DISTINCT a.value) AS number, {odd} AS odd FROM {made}) n)",
+            "(WITH {made}, n(number, odd) AS (SELECT COUNT(DISTINCT a.value), {odd} FROM a "
+            "WHERE a.is_meant IS NOT FALSE) "
+            "SELECT CASE WHEN n.odd = 1 THEN NULL ELSE {test} END FROM n)",
             test=whole_test(measure.comparison, Sql("n.number")),
             odd=_HAS_ODD,
             made=_made(events, meant, found, is_odd),
+        )
+    )
+
+
+def _of_nothing(measure: Measure, events: Sql) -> Sql:
+    """Leave it to Python, but for those who did nothing of the kind."""
+    name = measure.comparison.operator.name
+    test = whole_test(measure.comparison, Sql("0"))
+    if measure.kind == "average":
+        test = TRUE if name == "is_missing" else FALSE
+    return inexact(
+        sql(
+            "CASE WHEN EXISTS (SELECT 1 FROM {events}) THEN NULL ELSE {test} END",
+            events=events,
+            test=test,
         )
     )
 
@@ -151,10 +163,10 @@ def _summed(measure: Measure, events: Sql, meant: Sql, value: Sql, dialect: Dial
         test = sql(f"CASE WHEN n.number = 0 THEN {of_none} ELSE {{test}} END", test=test)
     return inexact(
         sql(
-            f"(SELECT CASE WHEN n.odd = 1 OR n.size >= {_HUGE} THEN NULL ELSE {{test}} END FROM "
-            "(SELECT COUNT(a.value) AS number, {odd} AS odd, {total} AS total, {size} AS size, "
-            "MIN(CASE WHEN a.value IS NULL OR {is_whole} THEN 1 ELSE 0 END) AS whole "
-            "FROM {made}) n)",
+            "(WITH {made}, n(number, odd, total, size, whole) AS (SELECT COUNT(a.value), {odd}, "
+            "{total}, {size}, MIN(CASE WHEN a.value IS NULL OR {is_whole} THEN 1 ELSE 0 END) "
+            "FROM a WHERE a.is_meant IS NOT FALSE) SELECT "
+            f"CASE WHEN n.odd = 1 OR n.size >= {_HUGE} THEN NULL ELSE {{test}} END FROM n)",
             test=test,
             odd=_HAS_ODD,
             total=dialect.total("a.value"),
@@ -174,10 +186,9 @@ _HAS_ODD = "MAX(CASE WHEN a.is_odd OR a.is_meant IS NULL THEN 1 ELSE 0 END)"
 
 
 def _made(events: Sql, meant: Sql, value: Sql, is_odd: Sql) -> Sql:
-    """Return the rows of values that the events have, as what stands behind FROM."""
+    """Return the rows of values that the events have, as what stands in WITH."""
     return sql(
-        "(SELECT {meant} AS is_meant, {value} AS value, {is_odd} AS is_odd FROM {events}) a "
-        "WHERE a.is_meant IS NOT FALSE",
+        "a(is_meant, value, is_odd) AS (SELECT {meant}, {value}, {is_odd} FROM {events})",
         meant=meant,
         value=value,
         is_odd=is_odd,

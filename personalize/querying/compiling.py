@@ -72,7 +72,7 @@ class _Compiler:
                 f"{leaf.field.label} ({leaf.field.name}) is of a call or a visit: "
                 "a guest who is not here has none."
             )
-        if group == "guest":
+        if group in ("guest", "segments"):
             return profiles.part_of(leaf, self.dialect, now=self.now)
         if group in ("orders", "cart"):
             return shopping.part_of(leaf, self.dialect, self.client, now=self.now)

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
+from personalize.conditions.facts import ANY_ITEM
 from personalize.querying import bounds
 from personalize.querying.sql import FALSE, TRUE, Sql, all_of, any_of, negated, param, sql
 
@@ -24,6 +25,7 @@ Bound = Callable[[Number], Sql]
 #: Two databases and Python follow these steps of a path alike. A number is an index, or a key.
 PLAIN_STEP: Final = re.compile(r"[0-9]{1,9}|(?![0-9]+$)[A-Za-z0-9_$][A-Za-z0-9_$ .:/-]*")
 MAX_INDEXES: Final = 3
+MAX_STARS: Final = 2
 
 
 class Dialect(Protocol):
@@ -47,8 +49,12 @@ class Dialect(Protocol):
 
     def has_year_first(self, text: Sql) -> Sql: ...
 
-    def value(self, document: Sql, path: Sequence[str]) -> Sql:
-        """Return the source of the value at a path."""
+    def values(self, document: Sql, parts: Sequence[Sequence[str]]) -> Sql:
+        """
+        Return the source of what is at a path, whose parts stand between its stars.
+
+        Between two parts it is any item of a list; of an object, the value that is called *.
+        """
 
     def items(self, at: str) -> Sql:
         """Return the source of the items of the list that the source `at` has; else of none."""
@@ -98,8 +104,20 @@ class Dialect(Protocol):
 
 def is_plain(path: Sequence[str]) -> bool:
     """Say whether a database can follow this path as Python does."""
-    indexes = sum(step.isdigit() for step in path)
-    return indexes <= MAX_INDEXES and all(PLAIN_STEP.fullmatch(step) for step in path)
+    if sum(step.isdigit() for step in path) > MAX_INDEXES or path.count(ANY_ITEM) > MAX_STARS:
+        return False
+    return all(step == ANY_ITEM or PLAIN_STEP.fullmatch(step) for step in path)
+
+
+def values_at(document: Sql, path: Sequence[str], dialect: Dialect) -> Sql:
+    """Return the source of all values at a path: of one, unless there is a * in it."""
+    parts: list[list[str]] = [[]]
+    for step in path:
+        if step == ANY_ITEM:
+            parts.append([])
+        else:
+            parts[-1].append(step)
+    return dialect.values(document, parts)
 
 
 def number_relation(name: str, operand: object, at_least: Bound, more_than: Bound) -> Sql | None:

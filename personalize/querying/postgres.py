@@ -80,10 +80,27 @@ class Postgres:
 
     # --- JSON ---------------------------------------------------------------------------
 
-    def value(self, document: Sql, path: Sequence[str]) -> Sql:
-        return _unfolded(
-            sql("SELECT {doc} #> {path} AS x", doc=document, path=param(tuple(path), "text[]"))
-        )
+    def values(self, document: Sql, parts: Sequence[Sequence[str]]) -> Sql:
+        rows: list[Sql] = []
+        for part in parts[:-1]:
+            at = f"z{len(rows)}"
+            listed = sql("{document} #> {steps}", document=document, steps=_steps(part))
+            rows.append(
+                sql(
+                    f"LATERAL (SELECT {{listed}} AS x) {at}_all CROSS JOIN LATERAL ("
+                    "SELECT value AS x FROM jsonb_array_elements("
+                    f"CASE WHEN jsonb_typeof({at}_all.x) = 'array' THEN {at}_all.x ELSE '[]' END) "
+                    f"UNION ALL SELECT {at}_all.x -> '*' WHERE jsonb_typeof({at}_all.x) = 'object'"
+                    f") {at}",
+                    listed=listed,
+                )
+            )
+            document = Sql(f"{at}.x")
+        found = sql("SELECT {document} #> {path} AS x", document=document, path=_steps(parts[-1]))
+        for number, row in enumerate(rows):
+            word = "CROSS JOIN" if number else "FROM"
+            found = sql(f"{{found}} {word} {{row}}", found=found, row=row)
+        return _unfolded(found)
 
     def items(self, at: str) -> Sql:
         each = (
@@ -167,6 +184,10 @@ class Postgres:
 
     def real(self, value: Number) -> Sql:
         return param(bounds.decimal(value), "numeric")
+
+
+def _steps(path: Sequence[str]) -> Sql:
+    return param(tuple(path), "text[]")
 
 
 def _unfolded(rows: Sql) -> Sql:

@@ -1,14 +1,15 @@
-"""Leaves about the guest: the profile, when it was seen, what names it, its attributes."""
+"""Leaves about the guest: profile, times, what names it, its attributes, its segments."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 from personalize.conditions import Leaf
+from personalize.conditions.registry import SEGMENTS
 from personalize.querying import folding
-from personalize.querying.dialect import Dialect, is_plain
+from personalize.querying.dialect import Dialect
 from personalize.querying.sql import FALSE, GUEST, TRUE, UNDECIDED, Sql, any_of, negated, sql
-from personalize.querying.values import json_test, moment_test, text_test
+from personalize.querying.values import list_test, moment_test, path_test, text_test
 from tracking.types import DEVICES
 
 #: The longest that any of the columns takes.
@@ -29,13 +30,19 @@ _MOMENTS: Final[Mapping[str, str]] = {
 }
 _ATTRIBUTES: Final = "guest.attributes."
 _IDENTIFIERS: Final = "guest.identifiers"
+_SEGMENTS_OF: Final = (
+    "(SELECT s.friendly_id FROM personalize_segmentmembership m "
+    "CROSS JOIN personalize_segment s WHERE s.id = m.segment_id "
+    f"AND m.guest_id = {GUEST}.id AND m.left_at IS NULL AND s.deleted_at IS NULL) s"
+)
 
 
 def part_of(leaf: Leaf, dialect: Dialect, *, now: datetime) -> Sql:
     """Return the test of a leaf about the guest."""
     name = leaf.field.name
     if name.startswith(_ATTRIBUTES):
-        return _attribute(leaf, name.removeprefix(_ATTRIBUTES).split("."), dialect)
+        path = name.removeprefix(_ATTRIBUTES).split(".")
+        return path_test(leaf, Sql(f"{GUEST}.attributes"), path, dialect)
     if leaf.field.read is not None:
         return UNDECIDED
     if name in _TEXTS:
@@ -46,6 +53,8 @@ def part_of(leaf: Leaf, dialect: Dialect, *, now: datetime) -> Sql:
         return _moment(leaf, Sql(f"{GUEST}.{_MOMENTS[name]}"), dialect, now=now)
     if name == _IDENTIFIERS:
         return _identifiers(leaf, dialect)
+    if name == SEGMENTS:
+        return list_test(leaf, Sql(_SEGMENTS_OF), Sql("s.friendly_id"), dialect)
     return UNDECIDED
 
 
@@ -82,10 +91,3 @@ def _identifiers(leaf: Leaf, dialect: Dialect) -> Sql:
     rows = f"SELECT 1 FROM tracking_identifier p WHERE p.guest_id = {GUEST}.id"
     there = sql("EXISTS ({rows} AND ({found}))", rows=rows, found=found)
     return negated(there) if leaf.operator.negative else there
-
-
-def _attribute(leaf: Leaf, path: list[str], dialect: Dialect) -> Sql:
-    if not is_plain(path):
-        return UNDECIDED
-    source = dialect.value(Sql(f"{GUEST}.attributes"), path)
-    return sql("(SELECT {test} FROM {source} j)", test=json_test(leaf, dialect), source=source)

@@ -163,7 +163,7 @@ def _cart_value(leaf: Leaf, dialect: Dialect, client: ClientConfig, now: datetim
     amount = sql(
         "(SELECT CASE WHEN j.k = 'number' THEN {number} END FROM {source} j)",
         number=dialect.number_of("j")[0],
-        source=dialect.value(Sql('c."values"'), [client.currency]),
+        source=dialect.values(Sql('c."values"'), [[client.currency]]),
     )
     return sql(
         "(SELECT {test} FROM (SELECT COALESCE((SELECT {amount} FROM {carts}), 0) AS total) n)",

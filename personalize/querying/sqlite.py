@@ -61,13 +61,30 @@ class Sqlite:
 
     # --- JSON ---------------------------------------------------------------------------
 
-    def value(self, document: Sql, path: Sequence[str]) -> Sql:
-        ways = [param(way) for way in _ways(path)]
+    def values(self, document: Sql, parts: Sequence[Sequence[str]]) -> Sql:
+        rows: list[Sql] = []
+        for part in parts[:-1]:
+            at = f"z{len(rows)}"
+            way = _way(document, _ways(part))
+            rows.append(sql(f"json_each({{document}}, {{way}}) {at}", document=document, way=way))
+            document = Sql(f"CASE WHEN {at}.type IN ('array', 'object') THEN {at}.value END")
+        ways = [param(way) for way in _ways(parts[-1])]
         types = [sql("json_type({doc}, {way})", doc=document, way=way) for way in ways]
         found = [sql("json_extract({doc}, {way})", doc=document, way=way) for way in ways]
-        return _row(
-            sql("SELECT {type} AS type, {value} AS value", type=_first(types), value=_first(found))
+        if len(parts) > 1 and not parts[-1]:
+            # What is no list and no object is no document either.
+            last = f"z{len(rows) - 1}"
+            types, found = [Sql(f"{last}.type")], [Sql(f"{last}.value")]
+        row = sql("SELECT {type} AS type, {it} AS value", type=_first(types), it=_first(found))
+        for number, source in enumerate(rows):
+            word = "CROSS JOIN" if number else "FROM"
+            row = sql(f"{{row}} {word} {{source}}", row=row, source=source)
+        # Items of lists are numbered; of what is neither list nor object there is one without key.
+        are_items = " AND ".join(
+            f"(typeof(z{number}.key) = 'integer' OR z{number}.key = '*')"
+            for number in range(len(rows))
         )
+        return _row(Sql(f"{row.text} WHERE {are_items}", row.params) if rows else row)
 
     def items(self, at: str) -> Sql:
         return _row(
@@ -171,6 +188,20 @@ def _ways(path: Sequence[str]) -> list[str]:
         [f'."{step}"', f"[{int(step)}]"] if step.isdigit() else [f'."{step}"'] for step in path
     ]
     return ["$" + "".join(way) for way in product(*steps)]
+
+
+def _way(document: Sql, ways: Sequence[str]) -> Sql:
+    """Return which of the paths leads anywhere."""
+    *others, last = ways
+    found = param(last)
+    for way in others:
+        found = sql(
+            "CASE WHEN json_type({document}, {way}) IS NULL THEN {found} ELSE {way} END",
+            document=document,
+            way=param(way),
+            found=found,
+        )
+    return found
 
 
 def _first(pieces: Sequence[Sql]) -> Sql:

@@ -5,17 +5,27 @@ Only for values that are there. Each test is NULL where SQL cannot tell, as it i
 expressions; the compilers of leaves call these.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from personalize.conditions import Leaf, Operator
+from personalize.conditions.facts import ANY_ITEM
 from personalize.conditions.globs import MAX_SUBJECT
 from personalize.querying import folding
-from personalize.querying.dialect import Bound, Dialect, number_relation, whole_bounds
+from personalize.querying.dialect import (
+    Bound,
+    Dialect,
+    is_plain,
+    number_relation,
+    values_at,
+    whole_bounds,
+)  # fmt: skip
 from personalize.querying.sql import FALSE, TRUE, UNDECIDED, Sql, all_of, inexact, negated, sql
 
 TextTest = Callable[[Sql], Sql]
+
+_IS_THERE: Final = "COALESCE(j.k, 'null') <> 'null'"
 
 _LISTS: Final[Mapping[str, str]] = {
     "includes": "is", "includes_any": "is_one_of", "excludes": "is_not",
@@ -133,11 +143,27 @@ def _shifted(moment: datetime, distance: timedelta) -> datetime | bool:
 # --- Values of JSON --------------------------------------------------------------------
 
 
-def json_test(leaf: Leaf, dialect: Dialect) -> Sql:
+def path_test(leaf: Leaf, document: Sql, path: Sequence[str], dialect: Dialect) -> Sql:
+    """Test what is at a path of a document, or all that is there where it has a *."""
+    if not is_plain(path):
+        return UNDECIDED
+    source = values_at(document, path, dialect)
+    if ANY_ITEM not in path:
+        return sql("(SELECT {test} FROM {source} j)", test=_json_test(leaf, dialect), source=source)
+    test = _json_test(leaf, dialect)
+    rows = sql("{source} j", source=source)
+    if leaf.operator.name in ("exists", "is_missing"):
+        exists = sql("EXISTS (SELECT 1 FROM {rows} WHERE {it})", rows=rows, it=Sql(_IS_THERE))
+        return exists if leaf.operator.name == "exists" else negated(exists)
+    # What is not there fails every other test.
+    return all_of_rows(rows, test) if leaf.operator.negative else any_of_rows(rows, test)
+
+
+def _json_test(leaf: Leaf, dialect: Dialect) -> Sql:
     """Test the value of the source that is called j: of any kind, or not there."""
     operator = leaf.operator
     if operator.name in ("exists", "is_missing"):
-        is_there = Sql("COALESCE(j.k, 'null') <> 'null'")
+        is_there = Sql(_IS_THERE)
         return is_there if operator.name == "exists" else negated(is_there)
     if operator.type == "text":
         return _text_of_json(operator, leaf.operand, dialect, at="j")
@@ -221,6 +247,18 @@ def any_of_rows(rows: Sql, test: Sql) -> Sql:
     return sql(
         "(SELECT CASE MAX(CASE WHEN r.t THEN 2 WHEN r.t IS NULL THEN 1 ELSE 0 END) "
         "WHEN 2 THEN TRUE WHEN 1 THEN NULL ELSE FALSE END FROM (SELECT {test} AS t FROM {rows}) r)",
+        rows=rows,
+        test=test,
+    )
+
+
+def all_of_rows(rows: Sql, test: Sql) -> Sql:
+    """Test whether there are any values j, and all of them pass."""
+    return sql(
+        "(SELECT CASE MIN(CASE WHEN NOT r.is_there THEN NULL WHEN r.t THEN 2 "
+        "WHEN r.t IS NULL THEN 1 ELSE 0 END) WHEN 2 THEN TRUE WHEN 1 THEN NULL ELSE FALSE END "
+        "FROM (SELECT {is_there} AS is_there, {test} AS t FROM {rows}) r)",
+        is_there=_IS_THERE,
         rows=rows,
         test=test,
     )

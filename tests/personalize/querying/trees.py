@@ -12,12 +12,16 @@ Tree = dict[str, Any]
 PATHS = (
     "a", "b", "c", "a.b", "c.0", "b.1", "a.0.b", "0", "007", "-1", "a.-1", "a.+1", "é", "a.é",
     "b c", "c.007", "a.0000000001", "$x", "3d", "0.0.0", "b.c.a", 'q"q',
+    "c.*", "*", "a.*.b", "b.*.0", "*.*", "a.b.*", "0.*.*.*",
 )  # fmt: skip
-PROPERTIES = ("price", "price", "product.type", "product.price", "items.0", "items", "name", "a.0")
+PROPERTIES = (
+    "price", "price", "product.type", "product.price", "items.0", "items", "name", "a.0",
+    "items.*", "items.*.sku", "items.*.price", "product.*.0",
+)  # fmt: skip
 FIELDS = [
     field.name
     for field in conditions.default_registry.fields()
-    if field.needs in ("guest", "orders", "cart") and not field.is_prefix
+    if field.needs in ("guest", "segments", "orders", "cart") and not field.is_prefix
 ]
 
 

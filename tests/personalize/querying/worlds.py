@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from personalize.models import Segment
 from tests.factories import ClientFactory
 from tracking import catalogue, clients, items
 from tracking.items import CatalogueItem
@@ -36,7 +37,23 @@ NUMBERS = (
     0.0, -0.0, 5.0, 0.1, 0.30000000000000004, 19.99, 5.000000000000001, 1e15, 1e16, 1e22, 1e300,
     -1e300, 1e-5, 0.0001, 5e-324, 123456.75, 4.999999999999999, 1.7976931348623157e308, 1e14 + 0.5,
 )  # fmt: skip
-KEYS = ("a", "b", "c", "0", "1", "007", "-1", "+1", "é", 'q"q', "b c", "0000000001", "$x", "3d")
+KEYS = (
+    "a",
+    "b",
+    "c",
+    "0",
+    "1",
+    "007",
+    "-1",
+    "+1",
+    "é",
+    'q"q',
+    "b c",
+    "0000000001",
+    "$x",
+    "3d",
+    "*",
+)
 PROPERTIES = ("price", "product", "items", "name")
 PROVIDERS = ("BROWSER", "EMAIL", "Customer", "Straße", "A,B", "BOT", "browser")
 WINDOWS = tuple(timedelta(days=days) for days in (1, 3, 7, 30))
@@ -129,6 +146,11 @@ class _Maker:
             data["price"] = self.random.choice([5, 10, 5.0, 19.99, 0.1, 100, -5])
         if self.random.random() < 0.3:
             data["product"] = {"type": self.text(), "price": self.random.choice(NUMBERS)}
+        if self.random.random() < 0.4:
+            data["items"] = [
+                {"sku": self.text()[:50], "price": self.random.choice(NUMBERS), "count": 1}
+                for _ in range(self.random.randint(0, 3))
+            ]
         return data
 
     def event(self, guest: Guest) -> Event:
@@ -203,7 +225,20 @@ def make(random: Random) -> World:
         for guest in guests
         for provider in random.sample(PROVIDERS, k=random.randint(0, 3))
     )
+    _join_segments(maker, guests)
     return World(client, [guest.pk for guest in guests], maker.texts)
+
+
+def _join_segments(maker: _Maker, guests: list[Guest]) -> None:
+    names = ("vip", "big_spenders", "sale")
+    segments = [Segment(client=maker.client, name=name, friendly_id=name) for name in names]
+    segments.append(Segment(client=maker.client, name="gone", friendly_id="gone", deleted_at=NOW))
+    for segment in segments:
+        segment.save()
+        for guest in maker.random.sample(guests, k=20):
+            left_at = maker.random.choice([None, None, NOW])
+            segment.memberships.create(guest=guest, entered_at=NOW, left_at=left_at)
+    maker.texts += [segment.friendly_id for segment in segments] * 5
 
 
 def _fill(maker: _Maker, guests: list[Guest]) -> None:
