@@ -2,7 +2,7 @@
 The guests that match a condition, found by SQL as far as it can tell and finished in Python.
 
 Agrees with the evaluator that the flow walk uses, but for guests with more than 10,000 events:
-there Python reads the newest, and SQL counts all.
+there Python reads the newest, and SQL counts all. Who is in a segment is read as it stands.
 """
 
 from collections.abc import Collection, Iterator
