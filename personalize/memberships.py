@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from personalize import conditions, conf, guest_facts, querying, snapshots
 from personalize.conditions import Compiled
@@ -332,8 +332,7 @@ def _build(*, now: datetime) -> int:
         alike = [each for each in pending if each.client_id == client.id and each.pk != first.pk]
         alike = [each for each in alike if each.built_to == first.built_to]
         together += [each for each in alike if _is_about_everybody(each)]
-    candidates = _candidates(first, client, now=now).filter(pk__gt=first.built_to or 0)
-    ids = list(candidates.order_by("pk").values_list("pk", flat=True)[:_AT_ONCE])
+    ids = _candidates(first, client, after=first.built_to or 0, now=now)
     built = Segment.objects.filter(pk__in=[each.pk for each in together])
     if not ids:
         built.update(built_to=None, built_at=now)
@@ -361,15 +360,18 @@ def _readable(segment: Segment) -> Compiled | None:
         return None
 
 
-def _candidates(segment: Segment, client: ClientConfig, *, now: datetime) -> QuerySet[Guest]:
-    """Return whom to judge: all for whom it may hold, and who is in it now."""
-    people = Guest.objects.survivors().filter(client=client.id).exclude(type=Guest.Type.BOT)
+def _candidates(segment: Segment, client: ClientConfig, *, after: int, now: datetime) -> list[int]:
+    """Return whom to judge next: all for whom it may hold, and who is in it now."""
     condition = _readable(segment)
     if condition is None or condition.is_timed:
-        return people
-    members = SegmentMembership.objects.current().filter(segment=segment.pk)
+        people = Guest.objects.survivors().filter(client=client.id, pk__gt=after)
+        rows = people.exclude(type=Guest.Type.BOT).order_by("pk")
+        return list(rows.values_list("pk", flat=True)[:_AT_ONCE])
     narrowed = querying.matching(condition, client, now=now)
-    return people.filter(Q(pk__in=narrowed.guests.values("pk")) | Q(pk__in=members.values("guest")))
+    may = querying.possible_ids(narrowed, after=after, limit=_AT_ONCE)
+    current = SegmentMembership.objects.current().filter(segment=segment.pk, guest__gt=after)
+    members = list(current.order_by("guest").values_list("guest", flat=True)[:_AT_ONCE])
+    return sorted({*may, *members})[:_AT_ONCE]
 
 
 def build_all(*, now: datetime, progress: Callable[[int], None] | None = None) -> None:

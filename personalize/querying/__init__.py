@@ -6,6 +6,6 @@ in Python what it cannot tell. Whoever counts, exports or rebuilds an audience c
 """
 
 from personalize.querying.compiling import NotOfAGuest
-from personalize.querying.finding import Narrowed, count, guest_ids, matching
+from personalize.querying.finding import Narrowed, count, guest_ids, matching, possible_ids
 
-__all__ = ["Narrowed", "NotOfAGuest", "count", "guest_ids", "matching"]
+__all__ = ["Narrowed", "NotOfAGuest", "count", "guest_ids", "matching", "possible_ids"]

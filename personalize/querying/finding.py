@@ -66,6 +66,13 @@ def guest_ids(narrowed: Narrowed) -> Iterator[int]:
         yield from (pk for pk, is_sure in batch if is_sure or pk in judged)
 
 
+def possible_ids(narrowed: Narrowed, *, after: int, limit: int) -> list[int]:
+    """Return the next ids of those who may match, in their order: whoever judges them goes on."""
+    rows = narrowed.guests.filter(pk__gt=after).order_by("pk")
+    with _as_it_is():
+        return list(rows.values_list("pk", flat=True)[:limit])
+
+
 def count(narrowed: Narrowed) -> int:
     """Return how many match: by SQL alone where it can tell, else those by name that it cannot."""
     sure = narrowed.guests
