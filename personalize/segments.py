@@ -49,14 +49,9 @@ def save(segment: Segment, *, by: AbstractBaseUser | None = None) -> Segment:
 
     With another condition than before all guests are judged anew, in the background.
     """
-    if not segment.name.strip():
-        raise SegmentError("name_missing", "A segment needs a name.")
     with db.write():
         segment.catalog_version = catalogs.next_version(segment.client_id)
-        stored = Segment.objects.filter(pk=segment.pk).first() if segment.pk else None
-        _check_kind(segment, stored)
-        _name(segment, stored)
-        _check_condition(segment)
+        stored = check(segment)
         is_live = segment.kind == Segment.Kind.LIVE
         segment.reads_site = is_live and bool(conditions.compile(segment.condition).needs.site)
         if is_live and (stored is None or stored.condition != segment.condition):
@@ -68,6 +63,21 @@ def save(segment: Segment, *, by: AbstractBaseUser | None = None) -> Segment:
         segment.save()
         inbox.announce()
     return segment
+
+
+def check(segment: Segment) -> Segment | None:
+    """
+    Return what is stored of a segment, None if it is new. Raises SegmentError where it cannot be.
+
+    One without a friendly id gets one.
+    """
+    if not segment.name.strip():
+        raise SegmentError("name_missing", "A segment needs a name.")
+    stored = Segment.objects.filter(pk=segment.pk).first() if segment.pk else None
+    _check_kind(segment, stored)
+    _name(segment, stored)
+    _check_condition(segment)
+    return stored
 
 
 def _check_kind(segment: Segment, stored: Segment | None) -> None:
@@ -125,6 +135,11 @@ def problems_of(client_id: int, tree: object) -> list[str]:
     if not leaves:
         return ["A segment needs a condition; everybody is in no need of one."]
     return [problem for leaf in leaves if (problem := _out_of_place(leaf))]
+
+
+def can_judge(group: str) -> bool:
+    """Say whether facts of this group are known of guests who are not here."""
+    return group not in _OF_A_CALL
 
 
 def _out_of_place(leaf: Leaf | Behaviour) -> str:

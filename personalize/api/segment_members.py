@@ -19,7 +19,6 @@ from personalize.api.segment_documents import (
     MembersChanged,
 )
 from personalize.models import Segment, SegmentMembership
-from personalize.models.segments import MembershipQuerySet
 from personalize.segment_files import GUEST_REF, FileRefused, Named
 from personalize.segment_lists import Changed, Mode
 from personalize.segments import SegmentError
@@ -30,7 +29,6 @@ from tracking.api.pagination import CURSOR_PARAMETERS, NewestFirst
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
-from tracking.models import Guest
 from tracking.types import EMAIL
 
 _CSV = "text/csv"
@@ -136,16 +134,10 @@ class GuestSegmentViewSet(ServerViewSet):
     def list(self, request: Request, guestRef: str) -> HttpResponse:
         """List the segments of a guest."""
         guest = guest_of(request, guestRef)
-        rows = _of_guest(guest.root_id or guest.pk)
+        rows = SegmentMembership.objects.of_guest(guest.root_id or guest.pk)
         rows = rows if _wants_history(request) else rows.current()
         page, links = NewestFirst("-id").cut(rows, request, self)
         return json_response({"items": [_segment(row) for row in page], **links})
-
-
-def _of_guest(guest_id: int) -> MembershipQuerySet:
-    person = Guest.objects.speaking_through(guest_id)
-    rows = SegmentMembership.objects.filter(guest__in=person, segment__deleted_at__isnull=True)
-    return rows.select_related("segment")
 
 
 def _by_file(request: Request, segment: Segment) -> Changed:

@@ -88,6 +88,12 @@ class MembershipQuerySet(models.QuerySet["SegmentMembership"]):
         """Who is in a segment now."""
         return self.filter(left_at__isnull=True)
 
+    def of_guest(self, guest_id: int) -> "MembershipQuerySet":
+        """Where a guest, and everybody merged into it, is and was; but not in what was deleted."""
+        person = Guest.objects.speaking_through(guest_id)
+        rows = self.filter(guest__in=person, segment__deleted_at__isnull=True)
+        return rows.select_related("segment")
+
 
 class SegmentMembership(models.Model):
     """That a guest is in a segment since, or was until. At most one of a pair is not over."""
