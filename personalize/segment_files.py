@@ -179,16 +179,20 @@ def _chained(first: str, text: io.TextIOWrapper) -> Iterator[str]:
 # --- the column that says who ----------------------------------------------------------
 
 
+def columns(providers: Sequence[str]) -> dict[str, str]:
+    """Return the columns that can say who a line is about, the first ones first: -> provider."""
+    named = {GUEST_REF: GUEST_REF} | {provider: provider for provider in providers}
+    plain = {_plain(name) for name in named}
+    also = {"email": EMAIL, "browserId": BROWSER}
+    return named | {name: also[name] for name in also if _plain(name) not in plain}
+
+
 def _column(header: Sequence[str], providers: Sequence[str]) -> tuple[str, str]:
-    known: dict[str, str] = {"guestref": GUEST_REF}
-    known |= {_plain(provider): provider for provider in providers}
-    known.setdefault("email", EMAIL)
-    known.setdefault("browserid", BROWSER)
+    names = columns(providers)
     given = {_plain(name): name for name in reversed(header)}
-    for plain, provider in known.items():
-        if plain in given:
-            return given[plain], provider
-    names = dict.fromkeys([GUEST_REF, *providers, "email", "browserId"])
+    for name, provider in names.items():
+        if _plain(name) in given:
+            return given[_plain(name)], provider
     raise FileRefused(
         [
             "The first line names no column that says who a line is about. "

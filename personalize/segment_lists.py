@@ -21,7 +21,7 @@ from personalize.models import Segment, SegmentMembership
 from personalize.segment_files import GUEST_REF, Named
 from personalize.segments import SegmentError
 from tracking import db, guest_lookup
-from tracking.types import BROWSER, EMAIL, ClientConfig, IdentifierKey
+from tracking.types import ClientConfig, IdentifierKey
 
 _AT_ONCE: Final = 500
 _MOST_TOLD: Final = 100
@@ -106,11 +106,6 @@ def change(
         for chunk in _chunks(named):
             _take(segment, chunk, verb, changed, now=now)
     return changed
-
-
-def provider_of(column: str) -> str:
-    """Return what names guests in a column or a key of this name: email, browserId, guestRef."""
-    return {"email": EMAIL, "browserId": BROWSER}.get(column, column)
 
 
 def _chunks(named: Iterable[Named]) -> Iterator[list[Named]]:

@@ -1,5 +1,5 @@
 """The admin pages of the deciding side: importing this package registers them."""
 
-from personalize.admin import decisions, executions, flows, offers
+from personalize.admin import decisions, executions, flows, offers, segments
 
-__all__ = ["decisions", "executions", "flows", "offers"]
+__all__ = ["decisions", "executions", "flows", "offers", "segments"]

@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 
 from personalize import conditions
 from personalize.admin import condition_tree
+from personalize.admin.condition_fields import Offers
 from personalize.admin.condition_forms import GroupForm, PartForm, RowForm, WhereForm
 from personalize.admin.condition_tree import DID, KEPT, Box, Line, Shown
 
@@ -64,8 +65,11 @@ class Part:
 class ConditionEditor:
     """A tree on the page: unbound it shows what is stored, bound what was posted."""
 
-    def __init__(self, name: str, stored: object, data: Any = None) -> None:
+    def __init__(
+        self, name: str, stored: object, data: Any = None, offers: Offers | None = None
+    ) -> None:
         self.name = name
+        self.offers = offers
         self.stored = stored or {}
         self.is_bound = data is not None
         self.data: Mapping[str, Any] = _unpacked(name, data) if data is not None else {}
@@ -181,7 +185,13 @@ class ConditionEditor:
 
     def _form(self, kind: str, number: object, **options: Any) -> Any:
         options["initial"] = {**options.get("initial", {}), "part": kind}
-        return _FORMS[kind](prefix=f"{self.name}-{number}", **options)
+        return self._made(kind, number, **options)
+
+    def _made(self, kind: str, number: object, *data: Any, **options: Any) -> Any:
+        form = _FORMS[kind](*data, prefix=f"{self.name}-{number}", **options)
+        if self.offers is not None and isinstance(form, RowForm):
+            form.narrow(self.offers)
+        return form
 
     # --- what was posted ---
 
@@ -190,7 +200,7 @@ class ConditionEditor:
         for number in range(self._posted_count()):
             kind = str(self.data.get(f"{self.name}-{number}-part", ""))
             if kind in _FORMS:
-                form = _FORMS[kind](self.data, prefix=f"{self.name}-{number}")
+                form = self._made(kind, number, self.data)
                 form.full_clean()
                 parts[number] = Part(number, form)
         root = parts.pop(0, None)

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 
 from personalize.admin import condition_fields, condition_pickers
 from personalize.admin.condition_editor import ConditionEditor
+from personalize.admin.condition_fields import Offers
 from personalize.conditions import MAX_DEPTH
 
 
@@ -21,9 +22,11 @@ class ConditionWidget(forms.Widget):
     is_saved = False
     #: Whose experiences and events are offered; None: of whom the page's own choice says.
     client_id: int | None = None
+    #: Which fields there are; None: all of them.
+    offers: Offers | None = None
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> ConditionEditor:
-        return ConditionEditor(name, self.stored, data)
+        return ConditionEditor(name, self.stored, data, self.offers)
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         return False
@@ -33,7 +36,9 @@ class ConditionWidget(forms.Widget):
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context = super().get_context(name, None, attrs)
-        editor = value if isinstance(value, ConditionEditor) else ConditionEditor(name, value)
+        editor = value
+        if not isinstance(editor, ConditionEditor):
+            editor = ConditionEditor(name, value, offers=self.offers)
         return context | {
             "editor": editor,
             "is_saved": self.is_saved,
@@ -53,8 +58,10 @@ class ConditionField(forms.Field):
 
     widget = ConditionWidget
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, offers: Offers | None = None, **kwargs: Any) -> None:
         super().__init__(required=False, **kwargs)
+        widget: Any = self.widget
+        widget.offers = offers
 
     def show(self, tree: object, *, client_id: int | None, is_saved: bool) -> None:
         """Say which tree is stored, and whose it is."""

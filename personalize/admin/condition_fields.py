@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django import forms
@@ -18,6 +18,9 @@ from personalize.conditions import MEASURES, OPERATORS, default_registry
 
 #: Types of what a line compares, beside those of fields: how often something was done.
 COUNTED = "event"
+
+#: Says of the name of a field, or of SESSION, whether an editor offers it.
+Offers = Callable[[str], bool]
 
 _GROUPS = {
     "request": _("Page and request"),
@@ -100,6 +103,17 @@ def grouped_fields() -> list[tuple[Any, list[tuple[Any, Any]]]]:
 def field_choices() -> list[tuple[Any, Any]]:
     did = [(DID, _("Did something")), (SAW, _("Saw an experience"))]
     return [("", _("— choose —")), (_("Behaviour"), did), *grouped_fields()]
+
+
+def narrowed(choices: list[tuple[Any, Any]], offers: Offers) -> list[tuple[Any, Any]]:
+    """Return the choices, in their groups, that are offered."""
+    kept: list[tuple[Any, Any]] = []
+    for value, label in choices:
+        if not isinstance(label, list):
+            kept.append((value, label))
+        elif inner := [choice for choice in label if offers(choice[0])]:
+            kept.append((value, inner))
+    return kept
 
 
 def operator_choices() -> list[tuple[Any, Any]]:

@@ -16,8 +16,9 @@ from django.utils.translation import gettext_lazy as _
 
 from personalize import conditions
 from personalize.admin import condition_fields, condition_tree
+from personalize.admin.condition_fields import Offers
 from personalize.admin.condition_rows import Row
-from personalize.admin.condition_tree import DAYS, DID, KEPT, SAW, Line
+from personalize.admin.condition_tree import DAYS, DID, EVER, KEPT, SAW, SESSION, Line
 
 
 def _text(label: Any, css: str, placeholder: Any, *, longest: int = 200) -> forms.CharField:
@@ -123,6 +124,17 @@ class RowForm(PartForm):
     days = _text(_("Days"), "pz-days", _("days"), longest=10)
 
     where: Sequence[WhereForm] = ()
+    #: Whether there is a visit that it can be about.
+    has_visit = True
+
+    def narrow(self, offers: Offers) -> None:
+        """Offer these fields alone, and what was done in this visit only if it is one of them."""
+        self.has_visit = offers(SESSION)
+        fields: Any = self.fields["field"]
+        fields.choices = condition_fields.narrowed(_field_choices(), offers)
+        if not self.has_visit:
+            windows: Any = self.fields["within"]
+            windows.choices = [each for each in condition_fields.WINDOWS if each[0] != SESSION]
 
     @property
     def line(self) -> Line:
@@ -141,7 +153,8 @@ class RowForm(PartForm):
                 name, detail if is_open else "", operator=line.operator, value=line.value,
                 was=line.was,
             )  # fmt: skip
-        within = self.text("within") or (condition_tree.SESSION if name == DID else "ever")
+        is_of_visit = name == DID and self.has_visit
+        within = self.text("within") or (SESSION if is_of_visit else EVER)
         return Line(
             name,
             detail,

@@ -1,6 +1,7 @@
 """The admin as a marketer uses it, in a real browser: what only the scripts of the page do."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 from playwright.sync_api import Page, expect, sync_playwright
 
-from personalize import offers
-from personalize.models import DecisionModel, Flow, Offer, OfferTemplate
+from personalize import memberships, offers, segments
+from personalize.models import DecisionModel, Flow, Offer, OfferTemplate, Segment
 from tests.conftest import Database
-from tests.factories import FlowFactory
+from tests.factories import FlowFactory, GuestFactory
 from tracking.models import Client, EventModel, SeenEvent, SeenProperty
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -337,3 +338,85 @@ def fill(row: Any, *, field: str, operator: str, detail: str = "", value: str = 
         row.locator(".pz-detail").fill(detail)
     if value:
         row.locator(".pz-value").fill(value)
+
+
+def test_segment__of_who_saw_and_did_not_buy__is_built_in_under_ten_clicks(
+    marketer: Page, shop: Client
+) -> None:
+    flow = FlowFactory.create(client=shop, name="Running shoes popup", live=True)
+    page = marketer
+    page.goto("/admin/")
+    clicks = 0
+
+    def click(selector: str) -> None:
+        nonlocal clicks
+        clicks += 1
+        page.locator(selector).last.click()
+
+    def choose(row: Any, selector: str, value: str) -> None:
+        nonlocal clicks
+        # One to open the list, and one to choose from it.
+        clicks += 2
+        row.locator(selector).first.select_option(value)
+
+    click("#content .model-segment .addlink")
+    # The name has the focus: it is typed without a click.
+    page.keyboard.type("Saw the pop-up, has not purchased")
+    rows = page.locator(".pz-row:visible")
+    choose(rows.nth(0), ".pz-field", "saw")
+    choose(rows.nth(0), ".pz-chooser", flow.friendly_id)
+    click(".pz-add-row:visible")
+    choose(rows.nth(1), ".pz-field", "orders.count")
+    rows.nth(1).locator(".pz-operator").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.type("0")
+    click("[name=_save]")
+    page.locator(".messagelist").wait_for()
+
+    assert clicks < 10
+    assert Segment.objects.get().condition == {
+        "all": [
+            {"saw": "running_shoes_popup", "at_least": 1, "within": "ever"},
+            {"field": "orders.count", "operator": "is", "value": 0},
+        ]
+    }
+
+
+def test_segment__before_it_is_saved__tells_how_many_guests_it_would_have(
+    marketer: Page, shop: Client
+) -> None:
+    GuestFactory.create_batch(2, client=shop, country="IE")
+    GuestFactory.create(client=shop, country="DE")
+    segments.save(Segment(client=shop, name="VIPs", kind="LIST"))
+    page = marketer
+    page.goto("/admin/personalize/segment/add/")
+    row = page.locator(".pz-row:visible").first
+    answer = page.locator(".pz-estimated")
+
+    page.click(".pz-estimate button")
+    expect(answer).to_have_text(re.compile("A segment needs a condition"))
+    fill(row, field="guest.country", operator="is", value="IE")
+    page.click(".pz-estimate button")
+    expect(answer).to_have_text("2 of 3 guests would be in it. All of them were judged.")
+    row.locator(".pz-field").select_option("guest.segments")
+    expect(row.locator(".pz-chooser:visible option", has_text="VIPs (vips)")).to_have_count(1)
+    assert not row.locator(".pz-field option[value='session.views']").count()
+    assert not Segment.objects.exclude(kind="LIST").exists()
+
+
+def test_segment__that_is_being_built__shows_on_its_page_when_it_is_done(
+    marketer: Page, shop: Client
+) -> None:
+    condition = {"field": "guest.country", "operator": "is", "value": "IE"}
+    segment = segments.save(Segment(client=shop, name="Irish", condition=condition))
+    GuestFactory.create(client=shop, country="IE")
+    Segment.objects.filter(pk=segment.pk).update(built_to=0)
+    page = marketer
+    page.goto(f"/admin/personalize/segment/{segment.pk}/change/")
+    expect(page.locator(".pz-building")).to_contain_text("0 of 1 guests are judged")
+
+    memberships.build_all(now=timezone.now())
+
+    expect(page.locator(".pz-building")).to_be_hidden(timeout=15_000)
+    expect(page.locator(".pz-members")).to_contain_text("1 guest is in it")
+    expect(page.locator(".pz-state .tr-pill")).to_have_text("Live")

@@ -222,6 +222,8 @@
       row.querySelector(".pz-where").hidden = is.field !== DID;
       if (isChosen && is.isDeed && !is.one(".pz-within").value) {
         is.one(".pz-within").value = is.field === DID ? "session" : "ever";
+        // Where nobody is on a visit, that is no choice.
+        if (!is.one(".pz-within").value) is.one(".pz-within").value = "ever";
       }
       is.one(".pz-days").hidden = !is.isDeed || is.one(".pz-within").value !== "days";
       detail.placeholder = is.field === SAW ? "its friendly ID, e.g. hero_banner"

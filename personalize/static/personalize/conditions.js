@@ -135,14 +135,19 @@
       changed(count);
     }
 
-    // A host may limit how many values a form has, and the order is that of the page.
-    function pack() {
+    // Say of each part where it lies: whoever reads the form without sending it asks for this.
+    function place() {
       const parts = root.querySelectorAll(".pz-group, .pz-row, .pz-wherein");
       [root, ...parts].forEach(function (part, at) {
         const around = part === root ? null : part.parentElement.closest(".pz-row, .pz-group");
         part.querySelector(":scope > .pz-place").value = at;
         part.querySelector(":scope > .pz-parent").value = around ? numberOf(around) : "";
       });
+    }
+
+    // A host may limit how many values a form has, and the order is that of the page.
+    function pack() {
+      place();
       const inputs = [...editor.querySelectorAll("input[name], select[name]")].filter(
         (each) => !each.classList.contains("pz-packed") && !each.disabled);
       const values = {};
@@ -175,6 +180,7 @@
       setUpRow(row);
     }
     editor.closest("form").addEventListener("submit", pack);
+    editor.addEventListener("pz-place", place);
   }
 
   document.addEventListener("DOMContentLoaded", function () {
