@@ -162,11 +162,13 @@ class _Table:
             return f"it is not UTF-8. {_SAVE_AS}"
         if any("\0" in cell for cell in cells):
             return f"it has a NUL character. {_SAVE_AS}"
-        if len(cells) != len(self.header):
+        if len(cells) > len(self.header):
             return (
                 f"it has {len(cells)} cells, the first line {len(self.header)}. "
                 "Put a cell in quotes that has a comma, semicolon or tab in it."
             )
+        if len(cells) < len(self.header):
+            return f"it ends after {len(cells)} of the first line's {len(self.header)} cells."
         return ""
 
 

@@ -100,7 +100,7 @@ class SegmentForm(_SegmentModelForm):
         if client_id is not None and "condition" in values:
             for problem in segments.problems_of(client_id, values["condition"]):
                 self.add_error("condition", problem)
-        if client_id is not None and not self.errors:
+        if client_id is not None and "name" in values:
             self._check(client_id, values)
         return values
 
@@ -113,7 +113,9 @@ class SegmentForm(_SegmentModelForm):
             segments.check(wanted)
         except segments.SegmentError as error:
             name = _FIELDS.get(error.code, "")
-            self.add_error(name if name in self.fields else None, str(error))
+            # Of a condition all that is wrong was said above.
+            if name not in self.errors:
+                self.add_error(name if name in self.fields else None, str(error))
 
 
 class UploadForm(forms.Form):

@@ -200,7 +200,7 @@ def test_file__of_any_program__is_read(on_sqlite: Database, vips: Segment, raw: 
     [
         (b"", "The file is empty"),
         (b"ada@example.com\n", "It may be one of: guestRef, EMAIL, CUSTOMER_ID, browserId."),
-        (b"email,name\na@example.com\n", "Line 2: it has 1 cells, the first line 2."),
+        (b"email,name\na@example.com\n", "Line 2: it ends after 1 of the first line's 2 cells."),
         (b'email\n"a@example.com\n', "Line 2: it is not CSV"),
         ("name,email\nMüller,a@b.de\n".encode("latin-1"), "Line 2: it is not UTF-8. Save it as"),
         ("email\na@example.com\n".encode("utf-16"), "The file is UTF-16. Save it as"),

@@ -259,8 +259,8 @@ def test_list__sent_as_csv__is_added_to_or_replaced(
 
     wrong = refusal(send(api, "post", path, b"guestRef,x\na\n", type=csv_type))
     assert wrong[:2] == (400, "file_invalid")
-    assert wrong[2].endswith("in it. Nothing was changed.")
-    assert "Line 2: it has 1 cells" in wrong[2]
+    assert wrong[2].endswith("2 cells. Nothing was changed.")
+    assert "Line 2: it ends after 1 of" in wrong[2]
     other = refusal(send(api, "post", f"{path}?mode=merge", b"email\n", type=csv_type))
     assert other == (400, "mode_invalid", "mode is one of add, remove, replace.")
 
