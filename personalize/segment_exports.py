@@ -11,24 +11,25 @@ from typing import Any, Final
 
 from personalize.models import Segment, SegmentMembership
 from tracking.events import stamp
+from tracking.models import Guest
 
 CONTENT_TYPE: Final = "text/csv; charset=utf-8"
-#: Column -> where it stands, from a membership.
-_COLUMNS: Final = {
-    "guestRef": "guest__ref",
-    "type": "guest__type",
-    "email": "guest__email",
-    "firstName": "guest__first_name",
-    "lastName": "guest__last_name",
-    "phone": "guest__phone",
-    "street": "guest__street",
-    "city": "guest__city",
-    "state": "guest__state",
-    "postalCode": "guest__postal_code",
-    "country": "guest__country",
-    "language": "guest__language",
-    "enteredAt": "entered_at",
+#: Column -> field of the guest.
+_OF_GUESTS: Final = {
+    "guestRef": "ref",
+    "type": "type",
+    "email": "email",
+    "firstName": "first_name",
+    "lastName": "last_name",
+    "phone": "phone",
+    "street": "street",
+    "city": "city",
+    "state": "state",
+    "postalCode": "postal_code",
+    "country": "country",
+    "language": "language",
 }
+_COLUMNS: Final = [*_OF_GUESTS, "enteredAt"]
 _AT_ONCE: Final = 1000
 # What a spreadsheet would take for a formula.
 _FORMULA: Final = re.compile(r"[=+\-@\t\r\n]")
@@ -52,15 +53,22 @@ def file_name(segment: Segment) -> str:
     return f"{segment.friendly_id}.csv"
 
 
-def _pages(segment: Segment) -> Iterator[list[tuple[Any, ...]]]:
-    current = SegmentMembership.objects.current().filter(segment=segment.pk)
-    members = current.filter(guest__root__isnull=True).order_by("guest")
+def _pages(segment: Segment) -> Iterator[list[list[Any]]]:
+    """
+    Yield the cells of a page of guests, by their row ids.
+
+    The guests of a page are asked for apart: joined to it, a database may read
+    all that come before them once more for each page.
+    """
+    members = SegmentMembership.objects.current().filter(segment=segment.pk).order_by("guest")
     last = 0
     while page := list(
-        members.filter(guest__gt=last).values_list("guest", *_COLUMNS.values())[:_AT_ONCE]
+        members.filter(guest__gt=last).values_list("guest", "entered_at")[:_AT_ONCE]
     ):
         last = page[-1][0]
-        yield [row[1:] for row in page]
+        people = Guest.objects.survivors().filter(pk__in=[pk for pk, _ in page])
+        cells = {pk: list(rest) for pk, *rest in people.values_list("pk", *_OF_GUESTS.values())}
+        yield [[*cells[pk], entered_at] for pk, entered_at in page if pk in cells]
 
 
 class _Echo:

@@ -5,13 +5,16 @@ Called where lists of people come in from outside, in files or by REST. Merges a
 are nobody, and what is past its expiry names nobody.
 """
 
+import json
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Lower
+from django.db.models.functions import Coalesce
 
+from tracking import db
 from tracking.models import Guest, Identifier
 from tracking.types import EMAIL, IdentifierKey
 
@@ -51,12 +54,31 @@ def by_identifiers(
     return found | _by_profiles(client_id, emails)
 
 
+_PROFILES: Final = (
+    "SELECT g.id FROM tracking_guest g WHERE g.client_id = %s AND g.root_id IS NULL "
+    "AND g.email <> '' AND g.type <> 'BOT' AND LOWER(g.email) = w.value"
+)
+# One look into the index for each address: asked for as a list, a database may read all guests.
+_ON_POSTGRES: Final = (
+    "SELECT w.value, p.id FROM UNNEST(%s::text[]) AS w(value) "
+    f"CROSS JOIN LATERAL ({_PROFILES} LIMIT 2) p"
+)
+_ON_SQLITE: Final = (
+    f"SELECT w.value, ({_PROFILES} LIMIT 1), ({_PROFILES} LIMIT 1 OFFSET 1) FROM json_each(%s) w"
+)
+
+
 def _by_profiles(client_id: int, emails: Collection[str]) -> dict[IdentifierKey, int]:
-    if not emails:
+    """Return whose profile has an address, where only one does."""
+    wanted = sorted(emails)
+    if not wanted:
         return {}
-    people = Guest.objects.survivors().filter(client=client_id).exclude(type=Guest.Type.BOT)
-    rows = people.exclude(email="").alias(lower=Lower("email")).filter(lower__in=emails)
     having: dict[str, list[int]] = {}
-    for email, pk in rows.values_list(Lower("email"), "pk"):
-        having.setdefault(email, []).append(pk)
+    with db.cursor() as cursor:
+        if db.is_postgres():
+            cursor.execute(_ON_POSTGRES, [wanted, client_id])
+        else:
+            cursor.execute(_ON_SQLITE, [client_id, client_id, json.dumps(wanted)])
+        for email, *pks in cursor.fetchall():
+            having.setdefault(email, []).extend(pk for pk in pks if pk is not None)
     return {IdentifierKey(EMAIL, email): pks[0] for email, pks in having.items() if len(pks) == 1}
