@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.http import HttpResponse, StreamingHttpResponse
@@ -67,7 +67,7 @@ _FILE = (
                 name="mode",
                 description="Of a CSV file: its guests are put on the list (`add`, unless given), "
                 "taken off it, or become all of it.",
-                type=Mode,
+                type=Literal["add", "remove", "replace"],
             )
         ],
         examples=segment_examples.CHANGES,

@@ -313,6 +313,25 @@ def test_import__in_chunks__tells_how_far_it_is(
     assert bring(vips, kept, "replace").removed == 4
 
 
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_import_command__on_a_terminal__draws_how_far_it_is_and_clears_it(
+    on_sqlite: Database, vips: Segment, tmp_path: Path
+) -> None:
+    guest = GuestFactory.create(client=vips.client)
+    file = tmp_path / "vips.csv"
+    file.write_text(f"guestRef\n{guest.ref}\n")
+    terminal = Terminal()
+
+    call_command("import_segment", "vips", str(file), stdout=StringIO(), stderr=terminal)
+
+    assert "1 of 1 lines" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+
+
 def test_unknown__beyond_a_hundred__are_counted_only(on_sqlite: Database, vips: Segment) -> None:
     changed = bring(vips, "email\n" + "\n".join(f"{number}@x.example" for number in range(130)))
 

@@ -295,6 +295,25 @@ def test_guests__are_read_in_pages_newest_first_and_with_history(
     assert refusal(odd)[:2] == (400, "history_invalid")
 
 
+def test_guests__of_a_longer_page__take_no_more_queries(
+    database: Database,
+    api: Api,
+    shop: Client,
+    count_queries: Callable[[], CaptureQueriesContext],
+) -> None:
+    make(api, LIST)
+    guests = GuestFactory.create_batch(20, client=shop)
+    segments.add(Segment.objects.get(), [guest.pk for guest in guests], now=timezone.now())
+
+    def count(limit: int) -> int:
+        with count_queries() as queries:
+            assert len(people(api, "winter_campaign", limit=limit)["items"]) == limit
+        return len(queries)
+
+    count(1)
+    assert count(2) == count(20)
+
+
 def test_segments_of_a_guest__are_those_of_whoever_speaks_for_it(
     database: Database, api: Api, shop: Client
 ) -> None:

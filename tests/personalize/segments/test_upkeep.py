@@ -108,6 +108,24 @@ def test_export__is_read_page_by_page_and_imports_again(
     assert SegmentMembership.objects.filter(segment=again).count() == 5
 
 
+def test_export__reads_no_further_than_it_is_asked(
+    database: Database,
+    vips: Segment,
+    monkeypatch: pytest.MonkeyPatch,
+    count_queries: Callable[[], CaptureQueriesContext],
+) -> None:
+    monkeypatch.setattr(segment_exports, "_AT_ONCE", 2)
+    put(vips, *GuestFactory.create_batch(5, client=vips.client))
+    rows = segment_exports.rows(vips)
+    next(rows)
+
+    with count_queries() as queries:
+        page = next(rows)
+
+    assert (len(queries), page.count("\r\n")) == (2, 2)
+    assert sum(page.count("\r\n") for page in rows) == 3
+
+
 def test_export_command__that_cannot_write__says_so(on_sqlite: Database, vips: Segment) -> None:
     with pytest.raises(CommandError, match="cannot be written"):
         call_command("export_segment", "vips", "/no/such/folder/file.csv")
