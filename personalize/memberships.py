@@ -274,6 +274,7 @@ def tend(now: datetime) -> None:
         db.retried(partial(_sweep, now=now))
     while Segment.objects.unbuilt().exists() and time.monotonic() < deadline:
         if db.retried(partial(_build, now=now)) is None:
+            # Somebody else is building.
             break
 
 
@@ -316,15 +317,15 @@ def _with_dependents(due: Mapping[int, set[str]], catalog: Catalog) -> Mapping[i
 # --- as segments change ----------------------------------------------------------------
 
 
-def _build(*, now: datetime) -> int:
-    """Judge the next guests by a segment that is not built. Returns how many, and 1 at its end."""
+def _build(*, now: datetime) -> int | None:
+    """Judge the next guests by a segment that is not built. Returns how many; None: all are."""
     rows = Segment.objects.unbuilt().order_by("client", "built_to", "pk")
     if db.is_postgres():
         rows = rows.select_for_update(skip_locked=True, no_key=True)
     pending = list(rows)
     client = clients.by_id(pending[0].client_id) if pending else None
     if client is None:
-        return 0
+        return None
     first = pending[0]
     together = [first]
     if _is_about_everybody(first):
@@ -336,7 +337,7 @@ def _build(*, now: datetime) -> int:
     built = Segment.objects.filter(pk__in=[each.pk for each in together])
     if not ids:
         built.update(built_to=None, built_at=now)
-        return 1
+        return 0
     names = [each.friendly_id for each in together]
 
     def choose(catalog: Catalog) -> Mapping[int, _Names]:
