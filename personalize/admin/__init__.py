@@ -1,5 +1,5 @@
 """The admin pages of the deciding side: importing this package registers them."""
 
-from personalize.admin import decisions, executions, flows, offers, segments
+from personalize.admin import decisions, executions, flows, offers, segment_panel, segments
 
-__all__ = ["decisions", "executions", "flows", "offers", "segments"]
+__all__ = ["decisions", "executions", "flows", "offers", "segment_panel", "segments"]

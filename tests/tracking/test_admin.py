@@ -154,7 +154,7 @@ def test_timeline__longer_than_a_page__goes_on_under_older_in_bounded_queries(
     guest = Guest.objects.get(ref=browser["customer_ref"])
     staff_browser = superuser()
 
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         first = page(staff_browser, "tracking_guest_change", guest.pk)
     (older,) = re.findall(r'href="\?before=([^"]+)"', first)
     second = page(staff_browser, "tracking_guest_change", guest.pk, before=older)

@@ -32,7 +32,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from tracking import merging, privacy
-from tracking.admin import guest_page, payloads
+from tracking.admin import guest_page, panels, payloads
 from tracking.admin.big_tables import CappedPaginator
 from tracking.admin.scoping import ClientFilter, ReadOnlyAdmin
 from tracking.models import Guest, Identifier, MergeRecord
@@ -211,6 +211,7 @@ class GuestAdmin(ReadOnlyAdmin[Guest]):
             site_name=self.admin_site.name,
         )
         context |= {
+            "panels": panels.of_guest(guest, request),
             "can_undo": self.has_undo_permission(request),
             "can_export": self.has_export_permission(request),
             "can_erase": self.has_erase_permission(request),

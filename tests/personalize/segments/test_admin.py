@@ -369,3 +369,22 @@ def test_segments__of_clients_of_other_groups__are_not_there(
     assert browser.post(url("estimate", irish.pk)).status_code == 404
     said = browser.post(url("estimate"), {"client": irish.client_id}).json()
     assert said == {"problems": ["Choose a client first."]}
+
+
+# --- on a guest's page --------------------------------------------------------------------
+
+
+def test_guest_page__shows_the_segments_the_guest_is_in_and_was(
+    database: Database, shop: Client, irish: Segment, vips: Segment
+) -> None:
+    guest = GuestFactory.create(client=shop, country="IE")
+    segments.add(vips, [guest.pk], now=timezone.now())
+    segments.remove(vips, [guest.pk], now=timezone.now())
+    segments.add(vips, [guest.pk], now=timezone.now())
+    url = reverse("admin:tracking_guest_change", args=[guest.pk])
+
+    html = staff(SEE_GUESTS, "personalize.view_segment").get(url).content.decode()
+    panel = html[html.index("<h2>Segments</h2>") :]
+    assert panel.count(f"/segment/{vips.pk}/change/") == 2
+    assert "since " in panel
+    assert "<h2>Segments</h2>" not in staff(SEE_GUESTS).get(url).content.decode()
