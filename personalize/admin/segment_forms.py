@@ -15,8 +15,8 @@ from personalize.admin.condition_field import ConditionField
 from personalize.admin.condition_tree import SESSION
 from personalize.conditions import default_registry
 from personalize.models import Segment
-from personalize.segment_files import MAX_BYTES, MAX_LINES
-from personalize.segment_lists import Mode
+from personalize.segments.files import MAX_BYTES, MAX_LINES
+from personalize.segments.lists import Mode
 
 if TYPE_CHECKING:
     _SegmentModelForm = forms.ModelForm[Segment]

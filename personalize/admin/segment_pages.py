@@ -1,7 +1,7 @@
 """
 The pages beside a segment's form: how many would be in it, who is, files in and out.
 
-`SegmentAdmin` has them; whatever changes a list goes through `segment_lists`, as it does over REST.
+`SegmentAdmin` has them; what changes a list goes through `segments.lists`, as it does over REST.
 """
 
 from __future__ import annotations
@@ -20,18 +20,13 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from personalize import (
-    segment_estimates,
-    segment_exports,
-    segment_files,
-    segment_lists,
-    segment_standings,
     segments,
 )
 from personalize.admin import segment_members, segment_words
 from personalize.admin.segment_forms import LIMITS, UploadForm, posted_condition
 from personalize.models import Segment
-from personalize.segment_files import FileRefused
-from personalize.segment_lists import Changed, Mode
+from personalize.segments.files import FileRefused
+from personalize.segments.lists import Changed, Mode
 from tracking import clients
 from tracking.admin.scoping import ClientScopedAdmin, visible_clients
 from tracking.models import Client
@@ -85,7 +80,7 @@ class SegmentPages(ClientScopedAdmin[Segment]):
         problems = segments.problems_of(client.pk, tree)
         if problems:
             return JsonResponse({"problems": problems})
-        found = segment_estimates.estimate(clients.load(client), tree, now=timezone.now())
+        found = segments.estimates.estimate(clients.load(client), tree, now=timezone.now())
         return JsonResponse({"text": segment_words.estimate(found)})
 
     def _posted_client(self, request: HttpRequest) -> Client | None:
@@ -96,7 +91,7 @@ class SegmentPages(ClientScopedAdmin[Segment]):
     def standing_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Say how many guests are in it now: what the page asks while it is being built."""
         segment = self._segment(request, object_id)
-        standing = segment_standings.standing(segment, now=timezone.now())
+        standing = segments.standings.standing(segment, now=timezone.now())
         return JsonResponse(
             {
                 "members": segment_words.members(standing),
@@ -110,7 +105,7 @@ class SegmentPages(ClientScopedAdmin[Segment]):
         segment = self._segment(request, object_id)
         if not self.may_see_guests(request):
             raise PermissionDenied
-        standing = segment_standings.standing(segment, now=timezone.now())
+        standing = segments.standings.standing(segment, now=timezone.now())
         context = self._context(request, segment, _("Guests of the segment"))
         context |= segment_members.context_of(
             segment,
@@ -131,10 +126,10 @@ class SegmentPages(ClientScopedAdmin[Segment]):
             raise PermissionDenied
         self.log_change(request, segment, "Exported its guests.")
         response = StreamingHttpResponse(
-            segment_exports.rows(segment, for_spreadsheets=True),
-            content_type=segment_exports.CONTENT_TYPE,
+            segments.exports.rows(segment, for_spreadsheets=True),
+            content_type=segments.exports.CONTENT_TYPE,
         )
-        name = segment_exports.file_name(segment)
+        name = segments.exports.file_name(segment)
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         response["X-Content-Type-Options"] = "nosniff"
         response["Cache-Control"] = "no-store"
@@ -153,14 +148,14 @@ class SegmentPages(ClientScopedAdmin[Segment]):
             done = self._upload(request, segment, form)
         context = self._context(request, segment, _("Fill the list from a file"))
         context |= {"form": form, "done": done, **LIMITS}
-        context["columns"] = segment_files.columns(clients.load(segment.client).rules)
+        context["columns"] = segments.files.columns(clients.load(segment.client).rules)
         if done is not None:
             context["done_in_words"] = segment_words.changed(done)
         return TemplateResponse(request, "personalize/admin/segment_upload.html", context)
 
     def _upload(self, request: HttpRequest, segment: Segment, form: UploadForm) -> Changed | None:
         try:
-            done = segment_lists.import_file(
+            done = segments.lists.import_file(
                 segment,
                 form.cleaned_data["file"].file,
                 clients.load(segment.client),

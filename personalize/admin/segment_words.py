@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from personalize.models import Segment
-from personalize.segment_estimates import Estimate
-from personalize.segment_lists import Changed
-from personalize.segment_standings import Standing
+from personalize.segments.estimates import Estimate
+from personalize.segments.lists import Changed
+from personalize.segments.standings import Standing
 
 _MOST_USERS = 3
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from personalize import segment_standings, segment_uses, segments
+from personalize import segments
 from personalize.admin import history, segment_words
 from personalize.admin.segment_forms import SegmentForm
 from personalize.admin.segment_pages import SegmentPages
@@ -74,8 +74,8 @@ class SegmentAdmin(SegmentPages):
         """Count the guests of the page's segments, and find who uses them, all at once."""
         changelist: Any = super().get_changelist_instance(request)
         shown: list[Any] = list(changelist.result_list)
-        standings = segment_standings.standings(shown, now=timezone.now())
-        users = segment_uses.users_in({segment.client_id for segment in shown})
+        standings = segments.standings.standings(shown, now=timezone.now())
+        users = segments.uses.users_in({segment.client_id for segment in shown})
         for segment in shown:
             segment.standing = standings[segment.pk]
             segment.users = users.get((segment.client_id, segment.friendly_id), [])
@@ -173,14 +173,14 @@ class SegmentAdmin(SegmentPages):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _state(self, request: HttpRequest, segment: Segment) -> dict[str, Any]:
-        standing = segment_standings.standing(segment, now=timezone.now())
+        standing = segments.standings.standing(segment, now=timezone.now())
         may_change = self.has_change_permission(request, segment)
         return {
             "pill": payloads.pill(*segment_words.state(segment, standing)),
             "members_in_words": segment_words.members(standing),
             "building_in_words": segment_words.building(standing),
             "standing_url": self.url_of("standing", segment.pk),
-            "users": segment_uses.users_of(segment),
+            "users": segments.uses.users_of(segment),
             "members_url": self.url_of("members", segment.pk)
             if self.may_see_guests(request)
             else "",

@@ -9,7 +9,6 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from personalize import segment_exports, segment_files, segment_lists
 from personalize.api import bodies, segment_examples, segments
 from personalize.api.segment_documents import (
     GuestName,
@@ -19,9 +18,9 @@ from personalize.api.segment_documents import (
     MembersChanged,
 )
 from personalize.models import Segment, SegmentMembership
-from personalize.segment_files import GUEST_REF, FileRefused, Named
-from personalize.segment_lists import Changed, Mode
-from personalize.segments import SegmentError
+from personalize.segments import SegmentError, exports, files, lists
+from personalize.segments.files import GUEST_REF, FileRefused, Named
+from personalize.segments.lists import Changed, Mode
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response, read_body
 from tracking.api.guests import guest_of
@@ -41,7 +40,7 @@ _FILE = (
     "A CSV file whose first line names the columns. One of them says who a line is about: "
     "`guestRef`, a provider of the client's identity rules, `email` or `browserId`; the first of "
     "these counts, other columns are passed by. Commas, semicolons or tabs; at most "
-    f"{segment_files.MAX_LINES:,} lines and {segment_files.MAX_BYTES // 1024 // 1024} MiB. A file "
+    f"{files.MAX_LINES:,} lines and {files.MAX_BYTES // 1024 // 1024} MiB. A file "
     "with a line that cannot be read changes nothing."
 )
 
@@ -106,10 +105,8 @@ class SegmentGuestViewSet(ServerViewSet):
     def export(self, request: Request, ref: str) -> StreamingHttpResponse:
         """Read who is in a segment, as CSV."""
         segment = _kept(request, ref)
-        response = StreamingHttpResponse(
-            segment_exports.rows(segment), content_type=segment_exports.CONTENT_TYPE
-        )
-        name = segment_exports.file_name(segment)
+        response = StreamingHttpResponse(exports.rows(segment), content_type=exports.CONTENT_TYPE)
+        name = exports.file_name(segment)
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         response["Cache-Control"] = "no-store"
         return response
@@ -141,9 +138,9 @@ class GuestSegmentViewSet(ServerViewSet):
 
 
 def _by_file(request: Request, segment: Segment) -> Changed:
-    raw = read_body(request, limit=segment_files.MAX_BYTES)
+    raw = read_body(request, limit=files.MAX_BYTES)
     try:
-        return segment_lists.import_file(
+        return lists.import_file(
             segment, io.BytesIO(raw), client_of(request), mode=_mode(request), now=timezone.now()
         )
     except FileRefused as error:
@@ -153,7 +150,7 @@ def _by_file(request: Request, segment: Segment) -> Changed:
 def _by_names(request: Request, segment: Segment) -> Changed:
     body = bodies.read(request, MembersBody, code="guests_invalid")
     add, remove = _named("add", body.add), _named("remove", body.remove)
-    return segment_lists.change(segment, add=add, remove=remove, now=timezone.now())
+    return lists.change(segment, add=add, remove=remove, now=timezone.now())
 
 
 def _named(where: str, names: Sequence[GuestName]) -> list[Named]:

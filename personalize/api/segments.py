@@ -6,11 +6,11 @@ from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from personalize import segment_standings, segments
+from personalize import segments
 from personalize.api import bodies, condition_schema, segment_examples
 from personalize.api.segment_documents import SegmentBody, SegmentDocument, SegmentList
 from personalize.models import Segment
-from personalize.segment_standings import Standing
+from personalize.segments.standings import Standing
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response
 from tracking.api.pagination import OFFSET_PARAMETERS, offset_page
@@ -61,7 +61,7 @@ class SegmentViewSet(ServerViewSet):
         rows = Segment.objects.kept().filter(client=client_of(request).id).order_by("friendly_id")
         page, total = offset_page(request, rows, lambda segment: segment)
         found: list[Segment] = page["items"]
-        standings = segment_standings.standings(found, now=timezone.now())
+        standings = segments.standings.standings(found, now=timezone.now())
         items = [_document(request, each, standings[each.pk]) for each in found]
         return json_response({**page, "items": items, "total": total})
 
@@ -104,7 +104,7 @@ def _stored(request: Request, segment: Segment, body: SegmentBody) -> dict[str, 
 
 
 def _read(request: Request, segment: Segment) -> dict[str, Any]:
-    standing = segment_standings.standing(segment, now=timezone.now())
+    standing = segments.standings.standing(segment, now=timezone.now())
     return _document(request, segment, standing)
 
 

@@ -10,7 +10,7 @@ import pytest
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from personalize import flows, memberships, segment_standings, segments, snapshots
+from personalize import flows, memberships, segments, snapshots
 from personalize.models import Segment, SegmentDue, SegmentMembership
 from personalize.segments import SegmentError
 from personalize.sources.rows import RowSource
@@ -147,7 +147,7 @@ def test_segment__of_guests_who_are_there_already__is_built_and_built_anew_when_
     segment.condition = field("guest.country", "is", "DE")
     segments.save(segment)
     assert members(segment) == {str(german.ref)}
-    assert segment_standings.standing(segment, now=timezone.now()).members == 1
+    assert segments.standings.standing(segment, now=timezone.now()).members == 1
 
 
 def test_segment__that_is_built_while_it_changes__ends_as_the_last_condition_says(
@@ -161,13 +161,13 @@ def test_segment__that_is_built_while_it_changes__ends_as_the_last_condition_say
 
     segment.condition = field("guest.country", "is", "DE")
     segments.save(segment)
-    assert segment_standings.standing(segment, now=timezone.now()).judged == 0
+    assert segments.standings.standing(segment, now=timezone.now()).judged == 0
     Guest.objects.filter(pk=people[0].pk).update(country="DE")
     memberships.build_all(now=timezone.now())
 
     assert members(segment) == {str(people[0].ref)}
     segment.refresh_from_db()
-    assert segment_standings.standing(segment, now=timezone.now()).judged is None
+    assert segments.standings.standing(segment, now=timezone.now()).judged is None
 
 
 def test_segment__of_a_profile__follows_what_events_and_servers_say_of_it(

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from personalize import segment_exports
+from personalize import segments
 from personalize.management import choosing
 
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         segment = choosing.segment(options["segment"], options["client"])
-        rows = segment_exports.rows(segment)
+        rows = segments.exports.rows(segment)
         if options["file"] is None:
             for row in rows:
                 self.stdout.write(row, ending="")

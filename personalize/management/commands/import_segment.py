@@ -6,12 +6,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from personalize import segment_lists
+from personalize import segments
 from personalize.management import choosing
 from personalize.management.progress import Progress
-from personalize.segment_files import MAX_BYTES, MAX_LINES, FileRefused
-from personalize.segment_lists import Changed, Mode
 from personalize.segments import SegmentError
+from personalize.segments.files import MAX_BYTES, MAX_LINES, FileRefused
+from personalize.segments.lists import Changed, Mode
 from tracking import clients
 
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         progress = Progress(self.stderr)
         try:
             with options["file"].open("rb") as file:
-                changed = segment_lists.import_file(
+                changed = segments.lists.import_file(
                     segment,
                     file,
                     clients.load(segment.client),

@@ -5,10 +5,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from personalize import segment_rebuilds
 from personalize.management import choosing
 from personalize.management.progress import Progress
 from personalize.models import Segment
+from personalize.segments import rebuilds
 
 
 class Command(BaseCommand):
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             self._done += guests
             progress.show(f"{self._done:,} guests judged")
 
-        rebuilt = segment_rebuilds.rebuild(segments, now=timezone.now(), progress=judged)
+        rebuilt = rebuilds.rebuild(segments, now=timezone.now(), progress=judged)
         progress.clear()
         for each in rebuilt:
             note = " It is a list, and was left alone." if each.segment.kind == "LIST" else ""

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from personalize import segment_estimates, segments
+from personalize import segments
 from personalize.models import Segment, SegmentMembership
 from tests.conftest import Database
 from tests.factories import FlowFactory, GuestFactory
@@ -159,7 +159,7 @@ def test_estimate__of_an_unsaved_condition__says_whether_all_were_judged(
 
     said = estimate(browser, html, ("guest.country", "", "is", "IE"))
     assert said == {"text": "3 of 4 guests would be in it. All of them were judged."}
-    monkeypatch.setattr(segment_estimates.estimate, "__kwdefaults__", {"most": 2})
+    monkeypatch.setattr(segments.estimates.estimate, "__kwdefaults__", {"most": 2})
     said = estimate(browser, html, ("guest.country", "", "matches_glob", "?E"))
     assert said["text"].startswith("About 4 of 4 guests would be in it: 2 of a sample of 2 are.")
     said = estimate(browser, html, ("guest.country", "", "matches_glob", "F?"))

@@ -15,10 +15,10 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personalize import segment_files, segment_lists, segments
+from personalize import segments
 from personalize.models import Segment, SegmentMembership
-from personalize.segment_files import FileRefused
-from personalize.segment_lists import Changed, Mode
+from personalize.segments.files import FileRefused
+from personalize.segments.lists import Changed, Mode
 from tests.conftest import Database
 from tests.factories import BrowserFactory, ClientFactory, GuestFactory
 from tracking import clients
@@ -46,7 +46,7 @@ def identifier(guest: Guest, provider: str, value: str, **values: Any) -> Identi
 
 def bring(segment: Segment, text: str | bytes, mode: str = "add", **options: Any) -> Changed:
     raw = text if isinstance(text, bytes) else text.encode()
-    return segment_lists.import_file(
+    return segments.lists.import_file(
         segment,
         io.BytesIO(raw),
         clients.load(segment.client),
@@ -239,15 +239,15 @@ def test_file__with_too_many_flaws_or_lines__is_not_read_on(
     on_sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(FileRefused) as caught:
-        segment_files.check(io.BytesIO(b"email,name\n" + b"x\n" * 99), providers=())
+        segments.files.check(io.BytesIO(b"email,name\n" + b"x\n" * 99), providers=())
     assert len(caught.value.flaws) <= 21
 
-    monkeypatch.setattr(segment_files, "MAX_LINES", 3)
+    monkeypatch.setattr(segments.files, "MAX_LINES", 3)
     with pytest.raises(FileRefused, match="more than 3 lines. Split it"):
-        segment_files.check(io.BytesIO(b"email\n" + b"x\n" * 4), providers=())
-    monkeypatch.setattr(segment_files, "MAX_BYTES", 1024)
+        segments.files.check(io.BytesIO(b"email\n" + b"x\n" * 4), providers=())
+    monkeypatch.setattr(segments.files, "MAX_BYTES", 1024)
     with pytest.raises(FileRefused, match="larger than"):
-        segment_files.check(io.BytesIO(b"email\n" + b"x\n" * 1024), providers=())
+        segments.files.check(io.BytesIO(b"email\n" + b"x\n" * 1024), providers=())
 
 
 _CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=9)
@@ -262,7 +262,7 @@ def test_check__of_what_a_csv_writer_writes__names_each_line(
     writer.writerow(["who", "USER"])
     writer.writerows(rows)
 
-    people = segment_files.check(io.BytesIO(out.getvalue().encode()), providers=["USER"])
+    people = segments.files.check(io.BytesIO(out.getvalue().encode()), providers=["USER"])
 
     filled = [row for row in rows if any(cell.strip() for cell in row)]
     assert people.lines == len(filled)
@@ -272,7 +272,7 @@ def test_check__of_what_a_csv_writer_writes__names_each_line(
 @given(raw=st.binary(max_size=200))
 def test_check__of_any_bytes__reads_or_refuses_them(raw: bytes) -> None:
     try:
-        people = segment_files.check(io.BytesIO(b"email,x\n" + raw), providers=["USER"])
+        people = segments.files.check(io.BytesIO(b"email,x\n" + raw), providers=["USER"])
     except FileRefused as error:
         assert error.flaws
     else:
@@ -301,7 +301,7 @@ def test_import__of_a_longer_file__takes_no_more_queries_for_a_chunk(
 def test_import__in_chunks__tells_how_far_it_is(
     on_sqlite: Database, vips: Segment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segment_lists, "_AT_ONCE", 2)
+    monkeypatch.setattr(segments.lists, "_AT_ONCE", 2)
     people = GuestFactory.create_batch(5, client=vips.client)
     told: list[tuple[int, int]] = []
 

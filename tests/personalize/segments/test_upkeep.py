@@ -14,10 +14,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from personalize import (
-    segment_estimates,
-    segment_exports,
-    segment_standings,
-    segment_uses,
     segments,
     tasks,
 )
@@ -84,7 +80,7 @@ def test_export__of_a_cell_that_would_run__has_an_apostrophe(
 ) -> None:
     put(vips, GuestFactory.create(client=vips.client, city=text))
 
-    exported = "".join(segment_exports.rows(vips, for_spreadsheets=True))
+    exported = "".join(segments.exports.rows(vips, for_spreadsheets=True))
 
     assert exported.startswith("\ufeffguestRef,")
     (row,) = csv.DictReader(io.StringIO(exported, newline=""))
@@ -94,7 +90,7 @@ def test_export__of_a_cell_that_would_run__has_an_apostrophe(
 def test_export__is_read_page_by_page_and_imports_again(
     database: Database, vips: Segment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(segment_exports, "_AT_ONCE", 2)
+    monkeypatch.setattr(segments.exports, "_AT_ONCE", 2)
     put(vips, *GuestFactory.create_batch(5, client=vips.client))
     out = StringIO()
 
@@ -114,9 +110,9 @@ def test_export__reads_no_further_than_it_is_asked(
     monkeypatch: pytest.MonkeyPatch,
     count_queries: Callable[[], CaptureQueriesContext],
 ) -> None:
-    monkeypatch.setattr(segment_exports, "_AT_ONCE", 2)
+    monkeypatch.setattr(segments.exports, "_AT_ONCE", 2)
     put(vips, *GuestFactory.create_batch(5, client=vips.client))
-    rows = segment_exports.rows(vips)
+    rows = segments.exports.rows(vips)
     next(rows)
 
     with count_queries() as queries:
@@ -191,7 +187,7 @@ def test_standings__of_more_segments__take_no_more_queries(
 
     def ask(some: list[Segment]) -> tuple[Any, int]:
         with count_queries() as queries:
-            found = segment_standings.standings(some, now=timezone.now())
+            found = segments.standings.standings(some, now=timezone.now())
         return found, len(queries)
 
     found, few = ask([built[0], unbuilt[0]])
@@ -213,11 +209,11 @@ def test_users__of_all_segments_at_once__are_those_of_each(
     other = ClientFactory.create(key="k", token="t")
     theirs = segments.save(Segment(client=other, name="Irish", condition=IRISH))
 
-    found = segment_uses.users_in([shop.pk, other.pk])
+    found = segments.uses.users_in([shop.pk, other.pk])
 
     assert found == {(shop.pk, "irish"): ["the segment “Also”", "the flow “Thanks”"]}
-    assert segment_uses.users_of(irish) == found[shop.pk, "irish"]
-    assert segment_uses.users_of(theirs) == []
+    assert segments.uses.users_of(irish) == found[shop.pk, "irish"]
+    assert segments.uses.users_of(theirs) == []
 
 
 def test_estimate__of_few_guests__judges_all_and_of_many_a_sample(
@@ -228,15 +224,15 @@ def test_estimate__of_few_guests__judges_all_and_of_many_a_sample(
     GuestFactory.create(client=shop, country="IE", type=Guest.Type.BOT)
     now, client = timezone.now(), clients.load(shop)
 
-    exact = segment_estimates.estimate(client, IRISH, now=now)
+    exact = segments.estimates.estimate(client, IRISH, now=now)
     assert (exact.members, exact.judged, exact.guests, exact.is_sample) == (5, 10, 10, False)
     # The database alone can count the Irish; which letter a sign stands for, it cannot tell.
     by_glob = {"field": "guest.country", "operator": "matches_glob", "value": "I?"}
-    sample = segment_estimates.estimate(client, by_glob, now=now, most=4)
+    sample = segments.estimates.estimate(client, by_glob, now=now, most=4)
     assert (sample.judged, sample.guests, sample.is_sample) == (4, 10, True)
     assert sample.projected == round(10 * sample.members / 4)
     nobody = ClientFactory.create(key="k", token="t")
-    assert segment_estimates.estimate(clients.load(nobody), IRISH, now=now).projected == 0
+    assert segments.estimates.estimate(clients.load(nobody), IRISH, now=now).projected == 0
 
 
 # --- retention ----------------------------------------------------------------------------

@@ -16,10 +16,10 @@ from itertools import islice
 from typing import BinaryIO, Final
 from uuid import UUID
 
-from personalize import segment_files, segments
 from personalize.models import Segment, SegmentMembership
-from personalize.segment_files import GUEST_REF, Named
-from personalize.segments import SegmentError
+from personalize.segments import files, saving
+from personalize.segments.files import GUEST_REF, Named
+from personalize.segments.saving import SegmentError
 from tracking import db, guest_lookup
 from tracking.types import ClientConfig, IdentifierKey
 
@@ -76,11 +76,11 @@ def import_file(
     cannot be read as it is; nothing has changed then. A file that names
     nobody does not replace a list: it would be empty by mistake.
     """
-    segments.check_list(segment)
-    people = segment_files.check(file, providers=client.rules)
+    saving.check_list(segment)
+    people = files.check(file, providers=client.rules)
     changed = Changed(people.column)
     seen = array("q")
-    change = segments.remove if mode is Mode.REMOVE else segments.add
+    change = saving.remove if mode is Mode.REMOVE else saving.add
     for chunk in _chunks(people.rows()):
         seen.extend(_take(segment, chunk, change, changed, now=now))
         if progress:
@@ -100,9 +100,9 @@ def change(
     segment: Segment, *, add: Sequence[Named], remove: Sequence[Named], now: datetime
 ) -> Changed:
     """Put those who are named on a list, and take others off it. Raises SegmentError."""
-    segments.check_list(segment)
+    saving.check_list(segment)
     changed = Changed()
-    for named, verb in ((add, segments.add), (remove, segments.remove)):
+    for named, verb in ((add, saving.add), (remove, saving.remove)):
         for chunk in _chunks(named):
             _take(segment, chunk, verb, changed, now=now)
     return changed
@@ -121,7 +121,7 @@ def _take(
     found = _find(segment.client_id, chunk, now=now)
     guests = set(found.values())
     count = db.retried(partial(change, segment, guests, now=now)) if guests else 0
-    if change is segments.add:
+    if change is saving.add:
         changed.added += count
     else:
         changed.removed += count
@@ -165,7 +165,7 @@ def _remove_others(segment: Segment, seen: "array[int]", *, now: datetime) -> in
         last = page[-1]
         others = [guest for guest in page if not _has(kept, guest)]
         if others:
-            removed += db.retried(partial(segments.remove, segment, others, now=now))
+            removed += db.retried(partial(saving.remove, segment, others, now=now))
 
 
 def _has(kept: "array[int]", guest: int) -> bool:

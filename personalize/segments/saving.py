@@ -16,11 +16,11 @@ from personalize import (
     friendly_ids,
     memberships,
     segment_index,
-    segment_uses,
     stored_conditions,
 )
 from personalize.conditions import Behaviour, Leaf
 from personalize.models import Segment, SegmentDue
+from personalize.segments import uses
 from tracking import db, inbox
 from tracking.models import Guest
 
@@ -164,7 +164,7 @@ def _circle(segment: Segment) -> list[str]:
     rows = Segment.objects.kept().filter(client=segment.client_id).exclude(pk=segment.pk)
     named = dict(rows.filter(kind=Segment.Kind.LIVE).values_list("friendly_id", "condition"))
     named[segment.friendly_id] = segment.condition
-    names = {name: segment_uses.segments_in(tree) for name, tree in named.items()}
+    names = {name: uses.segments_in(tree) for name, tree in named.items()}
     return segment_index.circle(names, segment.friendly_id)
 
 
@@ -175,7 +175,7 @@ def delete(segment: Segment, *, now: datetime) -> None:
     """Take a segment away for good. Raises SegmentError while anything names it."""
     with db.write():
         version = catalogs.next_version(segment.client_id)
-        users = segment_uses.users_of(segment)
+        users = uses.users_of(segment)
         if users:
             raise SegmentError(
                 "segment_in_use",

@@ -1,7 +1,7 @@
 """
 PURE. Lists of people in CSV files: which column says who, and who is named in which line.
 
-Read by `segment_lists`, first for what is wrong and then for who is meant. Memory stays flat.
+Read by `lists`, first for what is wrong and then for who is meant. Memory stays flat.
 """
 
 import csv
