@@ -91,14 +91,16 @@ RECOMMENDER: dict[str, Any] = {
     ],
 }
 
-#: friendlyId -> definition. The ids are those that the names give, in this order.
-ALL = {
+#: friendlyId -> definition, of what the shop's pages show. The ids are those that the names give,
+#: in this order.
+SHOP = {
     "hero_banner": HERO,
     "running_shoes_popup_02": POPUP,
     "product_recommender": RECOMMENDER_FR,
     "product_recommender_2": RECOMMENDER,
-    "comeback_offer": comeback.EXPERIENCE,
 }
+#: With the one that needs a segment and a decision.
+ALL = {**SHOP, "comeback_offer": comeback.EXPERIENCE}
 
 #: What else has to be as it is defined -> what it is where a definition does not say.
 _COMPARED: dict[str, Any] = {"pageTargeting": {}, "audience": {}, "decisionModel": None}
