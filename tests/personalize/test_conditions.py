@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from personalize import conditions
 from personalize.conditions import ConditionError, Facts, Field, Needs, Registry, patterns
 from personalize.conditions.globs import compile_glob
+from tests.thoroughness import searches
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "conditions.json").read_text("utf-8"))
@@ -504,7 +505,7 @@ def is_shallow(tree: object) -> bool:
     return not conditions.validate(tree)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=searches(500), deadline=None)
 @given(trees.filter(is_shallow), any_facts)
 def test_explain__any_tree_and_facts__agrees_with_matches(
     tree: dict[str, object], given_facts: Facts
@@ -514,7 +515,7 @@ def test_explain__any_tree_and_facts__agrees_with_matches(
     assert compiled.explain(given_facts).matched is compiled.matches(given_facts)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=searches(500), deadline=None)
 @given(trees.filter(is_shallow), any_facts, st.floats(0, 1), st.floats(0, 60))
 def test_valid_until__any_tree_and_facts__is_not_after_the_first_change(
     tree: dict[str, object], given_facts: Facts, share: float, days: float

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from personalize import conditions
 from personalize.conditions import Facts, Field, NotKept, Recalled, Registry, Unkeepable
 from tests.personalize.test_conditions import NOW, any_facts, facts, is_shallow, leaf, trees
+from tests.thoroughness import searches
 
 
 def kept(readings: dict[str, object]) -> dict[str, object]:
@@ -21,7 +22,7 @@ def kept(readings: dict[str, object]) -> dict[str, object]:
     return {name: conditions.unpack(value) for name, value in msgspec.json.decode(written).items()}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=searches(500), deadline=None)
 @given(trees.filter(is_shallow), any_facts)
 def test_recall__any_tree_of_what_it_read__is_the_explanation_of_then(
     tree: dict[str, object], given_facts: Facts

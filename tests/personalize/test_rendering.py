@@ -17,6 +17,7 @@ from markupsafe import Markup
 from personalize.html_context import safe_url
 from personalize.liquid_sandbox import FILTERS, Budget
 from personalize.rendering import Limits, RenderFailed, TemplateInvalid, compile_content
+from tests.thoroughness import searches
 
 GUEST = {
     "firstName": "Zoë <b>",
@@ -598,7 +599,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=searches(300), deadline=None)
 @given(st.sampled_from(sorted(FILTERS | {"date", "json", "strip_html", "uniq"})), values,
        st.lists(values, max_size=2))  # fmt: skip
 def test_filter__any_values__give_json_or_fail_by_name(

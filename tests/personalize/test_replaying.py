@@ -18,6 +18,7 @@ from personalize.snapshots import DecisionSnapshot, Definition
 from personalize.types import Gate, OfferState
 from tests.personalize.decisions.tables import TABLES
 from tests.personalize.test_conditions import NOW, any_facts, facts, is_shallow, leaf, trees
+from tests.thoroughness import searches
 
 REF = "5f9a1c7e-0000-4000-8000-000000000001"
 NAMES = ("one", "two", "three")
@@ -94,7 +95,7 @@ def recorded(made: Made) -> Record:
 
 
 def test_replay__of_any_flows_and_facts__is_what_was_decided() -> None:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=searches(300), deadline=None)
     @given(
         st.lists(trees.filter(is_shallow), min_size=6, max_size=6),
         st.lists(st.floats(0, 100), min_size=3, max_size=3),
@@ -119,7 +120,7 @@ def test_replay__of_any_flows_and_facts__is_what_was_decided() -> None:
     check()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=searches(300), deadline=None)
 @given(TABLES, any_facts)
 def test_replay__of_any_table__hits_the_same_rows(document: Any, given_facts: Facts) -> None:
     flows, table = {"one": definition("one")}, model(document)

@@ -16,8 +16,9 @@ from personalize.conditions import Compiled, Facts, Needs
 from tests.conftest import Database
 from tests.personalize.querying import trees, worlds
 from tests.personalize.querying.worlds import NOW, World
+from tests.thoroughness import THOROUGH
 
-WORLDS, TREES = 8, 250
+WORLDS, TREES = (8 if THOROUGH else 2), 250
 SEED = int(os.environ.get("SEED", "20260301"))
 
 _ALL = Needs(

@@ -1,0 +1,14 @@
+"""
+How long property tests search for a counterexample: in full where CI=true, else for a fifth of it.
+
+THOROUGH=1 and THOROUGH=0 say otherwise.
+"""
+
+import os
+
+THOROUGH = os.environ.get("THOROUGH", "1" if os.environ.get("CI") == "true" else "0") == "1"
+
+
+def searches(examples: int) -> int:
+    """Return how many examples to try, of those that a thorough run tries."""
+    return examples if THOROUGH else max(1, examples // 5)
