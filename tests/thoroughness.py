@@ -5,6 +5,10 @@ THOROUGH=1 and THOROUGH=0 say otherwise.
 """
 
 import os
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 THOROUGH = os.environ.get("THOROUGH", "1" if os.environ.get("CI") == "true" else "0") == "1"
 
@@ -12,3 +16,8 @@ THOROUGH = os.environ.get("THOROUGH", "1" if os.environ.get("CI") == "true" else
 def searches(examples: int) -> int:
     """Return how many examples to try, of those that a thorough run tries."""
     return examples if THOROUGH else max(1, examples // 5)
+
+
+def searched(cases: Iterable[T]) -> list[T]:
+    """Return the cases to try, of all there are: every one, or every fifth."""
+    return list(cases)[:: 1 if THOROUGH else 5]

@@ -18,6 +18,7 @@ import tracking
 from tests.api import Api
 from tests.conftest import Database
 from tests.journeys.test_ibexa import EXAMPLES, guest_of, track
+from tests.thoroughness import searches
 from tracking import carts, retention, shopping
 from tracking.models import Cart, Client, FollowUp, Interaction, Order
 from tracking.types import ItemKey
@@ -191,7 +192,7 @@ SHOPPING: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=searches(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(len(SHOPPING))), again=st.sampled_from(range(len(SHOPPING))))
 def test_shopping__in_any_order_of_arrival__leaves_one_cart_and_one_order(
     on_sqlite: Database, api: Api, order: Sequence[int], again: int
@@ -473,7 +474,9 @@ def left_by(api: Api, guest: str) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=searches(15),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(story=steps.filter(lambda story: any(step[0] == "add" for step in story)))
 def test_story__told_by_each_family__leaves_equal_carts_orders_and_totals(

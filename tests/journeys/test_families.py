@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.api import Api
 from tests.conftest import Database
 from tests.factories import ClientFactory
+from tests.thoroughness import searches
 from tracking.models import Client, Event, Guest, Identifier
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -148,7 +149,7 @@ class OfSegment(Teller):
         assert answer.json() == {"success": True}
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=searches(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(deeds=DEEDS, seed=st.integers(0, 2**32))
 def test_story__told_by_either_family_in_any_order__comes_to_the_same(
     on_sqlite: Database, deeds: list[Deed], seed: int
