@@ -20,6 +20,7 @@ from personalize.conditions.parts import (
     comparison,
     digest,
     earliest,
+    found,
     never,
     of_leaf,
     outcome,
@@ -100,7 +101,7 @@ def _counted(leaf: Behaviour, meant: Callable[[Facts], Iterator[Happened]]) -> P
         matched = count >= at_least and (at_most is None or count <= at_most)
         happened = f"{_was(leaf, subject)} {times(count)} {when}"
         words = f"{happened}, wanted {wanted}" if not matched else f"{happened} ({wanted} wanted)"
-        return Explanation(matched, "event", words, {f"event.{subject}": count})
+        return Explanation(matched, "event", words, {f"event.{subject}": count}, found=happened)
 
     def until(facts: Facts) -> datetime | None:
         """What was done is forgotten one by one: the count falls to where the answer turns."""
@@ -148,7 +149,8 @@ def _measured(
         matched = compare(value, now)
         words = f"{outcome(measure.comparison, value, operand, matched)}, {of}"
         name = f"event.{_subject(leaf)}.{measure.comparison.field.name}"
-        return Explanation(matched, "event", _capital(words), {name: value})
+        there_is = _capital(f"{found(measure.comparison, value)}, {of}")
+        return Explanation(matched, "event", _capital(words), {name: value}, found=there_is)
 
     def until(facts: Facts) -> datetime | None:
         return earliest((forget(facts), turns(measure.comparison, value_of(facts), facts.now)))

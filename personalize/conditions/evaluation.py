@@ -26,6 +26,7 @@ from personalize.conditions.parts import (
     by_outcome,
     comparison,
     earliest,
+    found,
     never,
     of_leaf,
     outcome,
@@ -249,7 +250,8 @@ def _field_part(leaf: Leaf) -> Part:
             if leaf.field.has_items and not matched and not leaf.operator.negative:
                 shown = given
         words = outcome(leaf, shown, operand, matched)
-        return Explanation(matched, "field", words, {leaf.field.name: given})
+        there_is = found(leaf, shown)
+        return Explanation(matched, "field", words, {leaf.field.name: given}, found=there_is)
 
     ask = Ask(leaf.field.name, of_leaf(leaf), read, explain, by_outcome("field", sentence))
     if leaf.operator.span is not None:

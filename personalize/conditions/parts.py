@@ -33,8 +33,8 @@ class Explanation:
     Why a tree or a part of it did or did not hold.
 
     kind: "all", "any", "not", "field" or "event". facts: what this part read, by field name
-    (the number of events for an event). Every part is evaluated, also those that the answer
-    did not depend on.
+    (the number of events for an event); found: the same in words, of a leaf. Every part is
+    evaluated, also those that the answer did not depend on.
     """
 
     matched: bool
@@ -42,6 +42,7 @@ class Explanation:
     sentence: str
     facts: Mapping[str, object]
     children: tuple[Explanation, ...] = ()
+    found: str = ""
 
     def leaves(self) -> Iterator[Explanation]:
         if self.kind in ("field", "event"):
@@ -49,16 +50,24 @@ class Explanation:
         for child in self.children:
             yield from child.leaves()
 
-    def because(self) -> list[str]:
-        """The sentences of the leaves that the answer rests on, whichever way it went."""
+    def because(self, *, is_turned: bool = False) -> list[str]:
+        """
+        The sentences of the leaves that the answer rests on, whichever way it went.
+
+        `is_turned`: what is wanted is that it does not hold.
+        """
         if self.kind in ("field", "event"):
-            return [self.sentence]
+            return [self._turned() if is_turned else self.sentence]
         # One false part is enough against "all", one true part is enough for "any".
         one_is_enough = {"all": False, "any": True}.get(self.kind) is self.matched
         deciding = [
             child for child in self.children if not one_is_enough or child.matched is self.matched
         ]
-        return [sentence for child in deciding for sentence in child.because()]
+        is_turned = is_turned is not (self.kind == "not")
+        return [each for child in deciding for each in child.because(is_turned=is_turned)]
+
+    def _turned(self) -> str:
+        return f"{self.sentence}, which it should not" if self.matched else self.found
 
     def facts_read(self) -> dict[str, object]:
         """All values the tree read, by field name."""
@@ -123,7 +132,8 @@ def by_outcome(kind: str, sentence: str) -> Callable[[bool], Explanation]:
 
     def explain(held: bool) -> Explanation:
         words = "It held that" if held else "It did not hold that"
-        return Explanation(held, kind, f"{words} {sentence} (the value was not kept)", {})
+        told = f"{words} {sentence} (the value was not kept)"
+        return Explanation(held, kind, told, {}, found=told)
 
     return explain
 
@@ -217,12 +227,16 @@ def show_operand(leaf: Leaf) -> str:
     return show(leaf.value if operator.operand in ("datetime", "days") else leaf.operand)
 
 
+def found(leaf: Leaf, value: object) -> str:
+    """Say what a comparison read."""
+    return f"{leaf.field.label} " + ("is missing" if value is None else f"is {show(value)}")
+
+
 def outcome(leaf: Leaf, value: object, operand: str, matched: bool) -> str:
     """Say how a comparison came out, with the value that it read."""
     label, operator = leaf.field.label, leaf.operator
     if not matched:
-        state = "is missing" if value is None else f"is {show(value)}"
-        return f"{label} {state}, wanted it {compared(operator.wanted, operand)}"
+        return f"{found(leaf, value)}, wanted it {compared(operator.wanted, operand)}"
     # "First session is true" and "Guest email is missing" already tell the value.
     tells_value = operator.type == "boolean" or operator.holds_when_missing
     shown = "" if tells_value else show(value)

@@ -505,6 +505,32 @@ def is_shallow(tree: object) -> bool:
     return not conditions.validate(tree)
 
 
+@pytest.mark.parametrize(
+    ("tree", "because"),
+    [
+        ({"not": leaf("guest.country", "is", "IE")}, "Guest country is “DE”"),
+        (
+            {"not": leaf("guest.country", "is", "DE")},
+            "Guest country “DE” is “DE”, which it should not",
+        ),
+        (
+            {"not": {"not": leaf("guest.country", "is", "IE")}},
+            "Guest country is “DE”, wanted it to be “IE”",
+        ),
+        ({"not": {"saw": "popup"}}, "“popup” was seen 0 times ever"),
+        (
+            {"not": {"event": "ADD", "measure": "sum", "of": "price", "within": "ever",
+                     "operator": "at_least", "value": 5}},
+            "Sum of price is 0, of ADD ever",
+        ),
+    ],
+)  # fmt: skip
+def test_because__of_what_should_not_hold__says_what_there_is(tree: Any, because: str) -> None:
+    explanation = conditions.compile(tree).explain(facts(guest={"country": "DE"}))
+
+    assert explanation.because() == [because]
+
+
 @settings(max_examples=searches(500), deadline=None)
 @given(trees.filter(is_shallow), any_facts)
 def test_explain__any_tree_and_facts__agrees_with_matches(
