@@ -15,7 +15,7 @@ from django.utils import timezone
 from personalize import conf, execution
 from personalize.conditions import normalise_params
 from personalize.types import FlowRequest, Outcome, Reason
-from tracking import site
+from tracking import places, site
 
 logger = logging.getLogger("personalize")
 
@@ -42,6 +42,7 @@ def execute(
             page=site.page_of(request),
             referrer=request.headers.get("Referer", ""),
             user_agent=request.headers.get("User-Agent", ""),
+            place=places.told(request),
             params=normalise_params({**request.GET.dict(), **(params or {})}),
             language=(getattr(request, "LANGUAGE_CODE", "") or "")[:2].upper(),
             deadline_ms=conf.settings().PAGE_DEADLINE_MS,

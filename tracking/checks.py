@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections, router
 
-from tracking import conf, db
+from tracking import conf, db, geo
 
 _MODES = ("celery", "inline", "worker")
 
@@ -35,6 +35,15 @@ def check_settings(
                 f"TRACKING['DISPATCH'] is {given['DISPATCH']!r}.",
                 hint=f"One of {', '.join(_MODES)}.",
                 id="tracking.E001",
+            )
+        )
+    path = conf.settings().GEO_DATABASE
+    if path and (problem := geo.problem_of(path)):
+        found.append(
+            Error(
+                f"TRACKING['GEO_DATABASE'] cannot be read: {problem}.",
+                hint="Name an .mmdb file, and install django-personalize[geo].",
+                id="tracking.E006",
             )
         )
     return found

@@ -70,6 +70,10 @@ class Settings:
     # Part of a place (city, region, country) -> the request header in which a proxy of yours
     # tells it. Name none that a visitor could send past the proxy.
     GEO_HEADERS: Mapping[str, str] = field(default_factory=dict)
+    # Path of an .mmdb file that knows where addresses are, for requests of which no header tells.
+    GEO_DATABASE: str = ""
+    # The header in which a proxy of yours tells the visitor's address; "" takes REMOTE_ADDR.
+    GEO_ADDRESS_HEADER: str = ""
     # Secret of the hashes by which people are known again who are not kept in clear: those who
     # were erased, and Ibexa's users. None takes SECRET_KEY; whoever may change that sets this one
     # for good, for under another key nobody is known again.

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
-from tracking import clients, conf, db, inbox, uuid7
+from tracking import clients, conf, db, inbox, places, uuid7
 from tracking.types import TRAITS, ClientConfig
 from tracking.wire import common
 from tracking.wire.site import DIALECT, SiteEvent, SiteIdentifier
@@ -159,12 +159,21 @@ def _accept(request: HttpRequest, event: SiteEvent) -> UUID | None:
     try:
         with guarded():
             ref = inbox.accept(
-                client=client, dialect=DIALECT, body=body, received_at=timezone.now()
+                client=client,
+                dialect=DIALECT,
+                body=body,
+                received_at=timezone.now(),
+                headers=_place(request),
             )
     except (DatabaseError, InterfaceError):
         logger.exception("site.event_not_stored", extra={"type": event.type})
         return None
     return uuid7.child(ref, 0)
+
+
+def _place(request: HttpRequest) -> dict[str, str]:
+    place = places.told(request)
+    return {"place": msgspec.json.encode(place).decode()} if place else {}
 
 
 def guarded() -> AbstractContextManager[object]:

@@ -95,6 +95,7 @@ def parse(entry: Entry) -> Iterator[Message | Refused]:
         referrer=event.referrer[:4096],
         user_agent=event.user_agent[:1024],
         utm=event.utm,
+        place=common.place(entry),
         data=data,
         closes_session=event.type == common.FORCE_CLOSE_TYPE,
         warnings=tuple(warnings),

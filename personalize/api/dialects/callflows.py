@@ -235,7 +235,8 @@ def _flow_request(call: CallFlows, request: Request) -> FlowRequest:
         page=str(page)[:4096],
         referrer=_referrer(params, request),
         user_agent=request.headers.get("User-Agent", ""),
-        place=places.told(request.headers),
+        # Only a page's own call comes from where the visitor is.
+        place=places.told(request, by_visitor="Origin" in request.headers),
         params=params,
         variants=frozenset(call.variants or ()),
     )

@@ -151,7 +151,7 @@ def _headers(request: Request) -> dict[str, str]:
         ],
     }
     kept = {name: value for name, value in named.items() if value}
-    if place := places.told(request.headers):
+    if place := places.told(request):
         kept["place"] = msgspec.json.encode(place).decode()
     return kept
 

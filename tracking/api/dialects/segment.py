@@ -344,7 +344,7 @@ def _headers(request: Request, envelope: segment.Envelope, call: str) -> dict[st
     if "Origin" in request.headers:
         # A page's own call: the program that sends is the visitor's browser.
         kept["user-agent"] = request.headers.get("User-Agent", "")[:1024]
-        if place := places.told(request.headers):
+        if place := places.told(request):
             kept["place"] = msgspec.json.encode(place).decode()
     if site_id := request.query_params.get("siteId"):
         kept["site-id"] = site_id[:100]

@@ -249,7 +249,7 @@ def _judge(payload: Any) -> sitecore.EventBody:
 def _headers(request: Request) -> dict[str, str]:
     meta = request.META
     kept = {name: meta[key][:1024] for name, key in _KEPT_HEADERS.items() if key in meta}
-    if place := places.told(request.headers):
+    if place := places.told(request):
         kept["place"] = msgspec.json.encode(place).decode()
     if site_id := request.query_params.get("siteId"):
         kept["site-id"] = site_id[:100]
