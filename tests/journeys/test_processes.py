@@ -5,16 +5,20 @@ import json
 import threading
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from celery import Celery
 from django.db import connections
+from django.utils import timezone
 
+from personalize import segments
+from personalize.models import Segment, SegmentMembership
 from tests.api import Api
 from tests.conftest import Database, StartServer, StartWorker
 from tests.services import Service, wait_until
-from tracking.models import Event, InboxEntry, QuarantinedMessage, WalkNote
+from tracking.models import Client, Event, FollowUp, InboxEntry, QuarantinedMessage, WalkNote
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -56,6 +60,54 @@ def test_worker__on_a_real_broker__drains_what_a_real_server_accepted(
     wait_until(lambda: Event.objects.count() == 200, what="200 events")
     assert {str(ref) for ref in Event.objects.values_list("ref", flat=True)} == refs
     assert InboxEntry.objects.count() == 0
+
+
+def test_segments__kept_by_four_workers_at_once__end_as_a_rebuild_has_them(
+    on_postgres: Database,
+    api: Api,
+    shop: Client,
+    redis_url: str,
+    http_server: StartServer,
+    celery_worker: StartWorker,
+) -> None:
+    browsers = [api.create_browser()["ref"] for _ in range(12)]
+    for _ in range(2):
+        args = ("--concurrency", "2", "--pool", "prefork")
+        celery_worker(database_url=on_postgres.url, broker_url=redis_url, args=args)
+    server = http_server(database_url=on_postgres.url, broker_url=redis_url)
+    bought = {"field": "orders.count", "operator": "at_least", "value": 1}
+    for name, condition in (
+        ("Searchers", {"event": "SEARCH", "at_least": 3, "within": "ever"}),
+        ("Lookers", {"any": [{"event": "VIEW", "within": {"days": 1}}, {"not": bought}]}),
+        ("Buyers", bought),
+        ("Both", {"field": "guest.segments", "operator": "includes", "value": "buyers"}),
+    ):
+        segments.save(Segment(client=shop, name=name, condition=condition))
+
+    def act(browser: str) -> None:
+        for step in range(12):
+            product = {"item_id": "a", "productId": "a", "name": "A", "price": 1, "currency": "EUR"}
+            kind = ("VIEW", "SEARCH", "ADD", "CHECKOUT")[(step + browsers.index(browser)) % 4]
+            more: dict[str, Any] = {"product": product} if kind == "ADD" else {}
+            more |= {"reference_id": f"{browser}-{step}"} if kind == "CHECKOUT" else {}
+            post(server, "/v1.2/events", event(api, browser, **{"type": kind, **more}))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(act, browsers))
+    wait_until(lambda: not InboxEntry.objects.exists(), what="an empty inbox")
+    wait_until(lambda: not FollowUp.objects.exists(), what="no debts")
+    wait_until(lambda: not Segment.objects.unbuilt().exists(), what="segments that are built")
+
+    kept = members()
+    assert len({name for name, _guest in kept}) == 4
+    SegmentMembership.objects.all().delete()
+    segments.rebuilds.rebuild(list(Segment.objects.all()), now=timezone.now())
+    assert members() == kept
+
+
+def members() -> set[tuple[str, int]]:
+    current = SegmentMembership.objects.current()
+    return set(current.values_list("segment__friendly_id", "guest"))
 
 
 def test_worker__killed_in_mid_batch__loses_and_doubles_nothing(
