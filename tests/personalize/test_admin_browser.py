@@ -361,6 +361,7 @@ def test_segment__of_who_saw_and_did_not_buy__is_built_in_under_ten_clicks(
 
     click("#content .model-segment .addlink")
     # The name has the focus: it is typed without a click.
+    expect(page.locator("#id_name")).to_be_focused()
     page.keyboard.type("Saw the pop-up, has not purchased")
     rows = page.locator(".pz-row:visible")
     choose(rows.nth(0), ".pz-field", "saw")
