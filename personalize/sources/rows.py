@@ -73,10 +73,10 @@ class RowSource:
                 asked[value.casefold()].append(guest.id)
         texts = {v for guest in guests for v in guest.identifiers.get(self.provider, ())}
         rows: dict[int, list[Sequence[Any]]] = defaultdict(list)
-        for found, *columns in self._rows(sorted(texts), limit=self._limit(len(guests))):
-            for guest_id in asked.get(str(found).casefold(), ()):
+        for row in self._rows(sorted(texts), limit=self._limit(len(guests))):
+            for guest_id in asked.get(str(row[0]).casefold(), ()):
                 if len(rows[guest_id]) < MOST_ROWS:
-                    rows[guest_id].append(columns)
+                    rows[guest_id].append(row)
         if sum(map(len, rows.values())) >= _MOST_TOGETHER and len(guests) > 1:
             half = len(guests) // 2
             return self.ask(guests[:half]) | self.ask(guests[half:])
@@ -100,11 +100,12 @@ class RowSource:
         if not texts:
             return []
         ordered = queryset.order_by(f"-{self.newest}", "-pk")
-        return ordered.values_list(self.match, *self._columns)[:limit]
+        return ordered.values_list(*self._columns)[:limit]
 
     @property
     def _columns(self) -> list[str]:
-        return [field.column or "pk" for field in self.fields.values()]
+        """What is read of a row: whose it is, and each column once, whatever is made of it."""
+        return list(dict.fromkeys([self.match, *map(_column_of, self.fields.values())]))
 
     def _value(self, queryset: QuerySet[Any], text: str) -> Iterator[object]:
         """Yield an id as the rows have it; nothing where no row can: 007 is no number's name."""
@@ -121,9 +122,12 @@ class RowSource:
 
     def _made(self, rows: Sequence[Sequence[Any]]) -> Mapping[str, object]:
         zone = timezone.get_default_timezone()
+        at = {column: index for index, column in enumerate(self._columns)}
         return {
-            f"{self.name}.{name}": made_of(field, [row[at] for row in rows], zone=zone)
-            for at, (name, field) in enumerate(self.fields.items())
+            f"{self.name}.{name}": made_of(
+                field, [row[at[_column_of(field)]] for row in rows], zone=zone
+            )
+            for name, field in self.fields.items()
         }
 
     def problems(self) -> Iterator[str]:
@@ -179,3 +183,8 @@ def field_at(queryset: QuerySet[Any], path: str) -> Field[Any, Any] | None:
         return None
     found: Field[Any, Any] = field.target_field if field.is_relation else field
     return found
+
+
+def _column_of(field: SourceField) -> str:
+    # What counts rows reads no column of its own.
+    return field.column or "pk"
