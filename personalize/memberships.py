@@ -18,7 +18,6 @@ from typing import Final
 from django.db.models import QuerySet
 
 from personalize import conditions, conf, guest_facts, querying, snapshots
-from personalize.conditions import Compiled
 from personalize.models import Segment, SegmentDue, SegmentMembership
 from personalize.snapshots import Catalog, SegmentSnapshot
 from tracking import clients, db
@@ -326,14 +325,15 @@ def _build(*, now: datetime) -> int | None:
     client = clients.by_id(pending[0].client_id) if pending else None
     if client is None:
         return None
+    catalog = snapshots.catalog(client, version=snapshots.current_version(client.id))
     first = pending[0]
     together = [first]
-    if _is_about_everybody(first):
+    if _is_about_everybody(first, catalog):
         # One way through all guests does for all segments that have to see them.
         alike = [each for each in pending if each.client_id == client.id and each.pk != first.pk]
         alike = [each for each in alike if each.built_to == first.built_to]
-        together += [each for each in alike if _is_about_everybody(each)]
-    ids = _candidates(first, client, after=first.built_to or 0, now=now)
+        together += [each for each in alike if _is_about_everybody(each, catalog)]
+    ids = _candidates(first, catalog, client, now=now)
     built = Segment.objects.filter(pk__in=[each.pk for each in together])
     if not ids:
         built.update(built_to=None, built_at=now)
@@ -348,26 +348,22 @@ def _build(*, now: datetime) -> int | None:
     return len(ids)
 
 
-def _is_about_everybody(segment: Segment) -> bool:
+def _is_about_everybody(segment: Segment, catalog: Catalog) -> bool:
     """Say whether all guests have to be looked at: for whom it does not hold yet, it may later."""
-    condition = _readable(segment)
-    return condition is None or condition.is_timed
+    snapshot = catalog.segments.get(segment.friendly_id)
+    return snapshot is None or bool(snapshot.problem) or snapshot.condition.is_timed
 
 
-def _readable(segment: Segment) -> Compiled | None:
-    try:
-        return conditions.compile(segment.condition)
-    except conditions.ConditionError:
-        return None
-
-
-def _candidates(segment: Segment, client: ClientConfig, *, after: int, now: datetime) -> list[int]:
+def _candidates(
+    segment: Segment, catalog: Catalog, client: ClientConfig, *, now: datetime
+) -> list[int]:
     """Return whom to judge next: all for whom it may hold, and who is in it now."""
-    condition = _readable(segment)
-    if condition is None or condition.is_timed:
+    after = segment.built_to or 0
+    if _is_about_everybody(segment, catalog):
         people = Guest.objects.survivors().filter(client=client.id, pk__gt=after)
         rows = people.exclude(type=Guest.Type.BOT).order_by("pk")
         return list(rows.values_list("pk", flat=True)[:_AT_ONCE])
+    condition = catalog.segments[segment.friendly_id].condition
     narrowed = querying.matching(condition, client, now=now)
     may = querying.possible_ids(narrowed, after=after, limit=_AT_ONCE)
     current = SegmentMembership.objects.current().filter(segment=segment.pk, guest__gt=after)
