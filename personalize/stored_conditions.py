@@ -12,10 +12,11 @@ from personalize.models import Segment
 
 def problems_of(client_id: int, tree: object) -> list[str]:
     """Return everything that is wrong with a client's tree, as sentences."""
-    problems = conditions.validate(tree)
-    if problems:
-        return [problem.message for problem in problems]
-    return unknown_segments(client_id, conditions.segments_in(conditions.parse(tree)))
+    try:
+        condition = conditions.parse(tree)
+    except conditions.ConditionError as error:
+        return [problem.message for problem in error.problems]
+    return unknown_segments(client_id, conditions.segments_in(condition))
 
 
 def unknown_segments(client_id: int, names: Iterable[str]) -> list[str]:

@@ -113,11 +113,11 @@ def by_id(guest_id: int, *, riders: str = "") -> GuestFacts | None:
     return _fetch(sql, [guest_id])
 
 
-def by_ids(guest_ids: Collection[int], *, riders: str = "") -> list[GuestFacts]:
+def by_ids(guest_ids: Collection[int]) -> list[GuestFacts]:
     """Return these guests as they stand, those that speak for themselves, by id."""
     among, values = db.in_list("g.id", sorted(guest_ids))
     sql = (
-        f"SELECT {_select('NULL', riders)} FROM tracking_guest g "
+        f"SELECT {_select('NULL', '')} FROM tracking_guest g "
         f"WHERE {among} AND g.root_id IS NULL ORDER BY g.id"
     )
     with db.cursor() as cursor:
