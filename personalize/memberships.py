@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from personalize import conditions, conf, guest_facts, querying, snapshots
 from personalize.models import Segment, SegmentDue, SegmentMembership
 from personalize.snapshots import Catalog, SegmentSnapshot
-from tracking import clients, db
+from tracking import clients, db, guests
 from tracking.followers import Changed, Owed
 from tracking.models import Event, Guest
 from tracking.types import ClientConfig, Told
@@ -104,7 +104,7 @@ def _retire(guest_ids: Collection[int], *, now: datetime) -> None:
     """Who was merged into another is in no segment; from the lists the other one takes over."""
     merged = Guest.objects.filter(pk__in=guest_ids, root__isnull=False)
     roots = dict(merged.values_list("pk", "root"))
-    lock({*roots, *(root for root in roots.values() if root)})
+    guests.lock({*roots, *(root for root in roots.values() if root)})
     held = SegmentMembership.objects.current().filter(guest__in=roots)
     listed = held.filter(segment__kind=Segment.Kind.LIST, segment__deleted_at__isnull=True)
     heirs = {
@@ -151,17 +151,10 @@ def _chosen(client: ClientConfig, choose: _Choose) -> tuple[Catalog, Mapping[int
     while True:
         catalog = snapshots.catalog(client, version=version)
         wanted = {guest_id: names for guest_id, names in choose(catalog).items() if names}
-        lock(wanted)
+        guests.lock(wanted)
         version = snapshots.current_version(client.id) if wanted else catalog.version
         if version == catalog.version:
             return catalog, wanted
-
-
-def lock(guest_ids: Collection[int]) -> None:
-    """Let nobody else say which segments these guests are in, until the transaction ends."""
-    if guest_ids and db.is_postgres():
-        rows = Guest.objects.filter(pk__in=guest_ids).order_by("pk")
-        list(rows.select_for_update(no_key=True).values_list("pk"))
 
 
 def _verdicts(

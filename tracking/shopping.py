@@ -21,6 +21,7 @@ from tracking import (
     db,
     events,
     followers,
+    guests,
     interactions,
     orders,
 )
@@ -101,10 +102,7 @@ def _follow_all(event_refs: Sequence[UUID], *, now: datetime) -> None:
 
 def _lock(heard: Sequence[Event]) -> None:
     """Let nobody else make carts and orders of these people meanwhile."""
-    people = {_person(event) for event in heard} - {0}
-    if people and db.is_postgres():
-        rows = Guest.objects.filter(pk__in=people).order_by("pk").select_for_update(no_key=True)
-        list(rows.values_list("pk"))
+    guests.lock({_person(event) for event in heard} - {0})
 
 
 def _follow(client: ClientConfig, heard: Sequence[Event]) -> None:

@@ -21,7 +21,7 @@ from personalize import (
 from personalize.conditions import Behaviour, Leaf
 from personalize.models import Segment, SegmentDue
 from personalize.segments import uses
-from tracking import db, inbox
+from tracking import db, guests, inbox
 from tracking.models import Guest
 
 #: What is known only of somebody who is here, and when.
@@ -196,10 +196,10 @@ def add(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> int:
     check_list(segment)
     with db.write():
         # Whoever is merged meanwhile is so before this, or hears of it after.
-        memberships.lock(guest_ids)
-        guests = Guest.objects.filter(client=segment.client_id, pk__in=guest_ids)
-        people = {root or pk for pk, root in guests.values_list("pk", "root")}
-        memberships.lock(people)
+        guests.lock(guest_ids)
+        own = Guest.objects.filter(client=segment.client_id, pk__in=guest_ids)
+        people = {root or pk for pk, root in own.values_list("pk", "root")}
+        guests.lock(people)
         entered = memberships.enter({(segment.pk, guest) for guest in people}, now=now)
         memberships.hear_of_list(segment, people, now=now)
     return entered
@@ -210,7 +210,7 @@ def remove(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> in
     check_list(segment)
     people = set(guest_ids)
     with db.write():
-        memberships.lock(people)
+        guests.lock(people)
         left = memberships.leave({(segment.pk, guest) for guest in people}, now=now)
         memberships.hear_of_list(segment, people, now=now)
     return left
