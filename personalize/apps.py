@@ -13,6 +13,7 @@ class PersonalizeConfig(AppConfig):
 
     def ready(self) -> None:
         from personalize import checks, memberships, privacy, projections, records  # noqa: F401
+        from personalize.attribution import settling
         from tracking import chores, companions, followers
 
         companions.register(records.COMPANION, projections.keep_records)
@@ -25,6 +26,13 @@ class PersonalizeConfig(AppConfig):
             memberships.FOLLOWER,
             memberships.follow_up,
             concerns=memberships.concerns,
-            of_guests=True,
+            of_guests=(followers.Changed.PROFILE, followers.Changed.PURCHASES),
+        )
+        followers.register(
+            settling.FOLLOWER,
+            settling.follow_up,
+            concerns=settling.concerns,
+            of_guests=tuple(followers.Changed),
         )
         chores.register(memberships.FOLLOWER, memberships.tend)
+        chores.register(settling.FOLLOWER, settling.tend)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from personalize import flows
-from personalize.models import DecisionModel, Flow, Variant
+from personalize.models import DecisionModel, Flow, Goal, Variant
 from tracking import db
 
 
@@ -20,6 +20,15 @@ class VariantValues:
     content_type: str = Variant.ContentType.JSON
     is_control: bool = False
     weight: float = 1.0
+    ref: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoalValues:
+    """A goal as a caller states it, without ref and name in its document; `ref` as of variants."""
+
+    name: str
+    document: dict[str, Any]
     ref: UUID | None = None
 
 
@@ -44,6 +53,8 @@ class Values:
     #: Friendly id of the model that decides for the flow; None for none.
     decision_model: str | None = None
     variants: Sequence[VariantValues] = ()
+    #: The first is the primary one. None leaves them as they are.
+    goals: Sequence[GoalValues] | None = None
 
 
 def create(client_id: int, values: Values, *, now: datetime) -> Flow:
@@ -94,6 +105,8 @@ def _write(flow: Flow, values: Values, *, now: datetime) -> None:
     if values.archived != flow.is_archived:
         flows.archive(flow, archived=values.archived)
     _write_variants(flow, values.variants)
+    if values.goals is not None:
+        _write_goals(flow, values.goals)
 
 
 def _decision_model(client_id: int, friendly_id: str | None) -> DecisionModel | None:
@@ -128,3 +141,21 @@ def _write_variants(flow: Flow, given: Sequence[VariantValues]) -> None:
         variant.content = values.content
         flows.check_content(variant)
         variant.save()
+
+
+def _write_goals(flow: Flow, given: Sequence[GoalValues]) -> None:
+    if len(given) > flows.MAX_GOALS:
+        raise flows.FlowError("goals_too_many", f"A flow has {flows.MAX_GOALS} goals at most.")
+    known = {goal.ref: goal for goal in flow.goals.all()}
+    kept = {goal.ref for goal in given if goal.ref in known}
+    flow.goals.exclude(ref__in=kept).delete()
+    for position, values in enumerate(given):
+        goal = known[values.ref] if values.ref in kept and values.ref else Goal(flow=flow)
+        before = goal.document
+        goal.name = values.name.strip()[:100]
+        goal.position = position
+        goal.document = values.document
+        if goal.pk:
+            flows.renew_goal(goal, before)
+        flows.check_goal(goal)
+        goal.save()

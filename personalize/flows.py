@@ -4,6 +4,7 @@ What may happen to a flow: saved, published, moved from status to status, delete
 The admin and the REST API both come here, so that a rule holds for both.
 """
 
+import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from personalize import catalogs, friendly_ids, rendering, stored_conditions
-from personalize.models import Flow, FlowRevision, Variant
+from personalize.goals import document as goal_documents
+from personalize.models import Flow, FlowRevision, Goal, Variant
 from tracking import db
 
 MAX_FRIENDLY_ID = friendly_ids.MAX_LENGTH
+MAX_GOALS = 20
 
 Status = Flow.Status
 #: Status -> those it may become. COMPLETED is the end.
@@ -101,6 +104,25 @@ def check_content(variant: Variant) -> None:
         raise FlowError("content_invalid", f"Variant “{variant.name}”: {error}") from None
 
 
+def check_goal(goal: Goal) -> None:
+    """Check a goal. Raises FlowError with what to change."""
+    try:
+        goal_documents.read(goal_document(goal))
+    except goal_documents.GoalInvalid as error:
+        raise FlowError("goal_invalid", str(error)) from None
+
+
+def goal_document(goal: Goal) -> dict[str, Any]:
+    """Return a goal whole, as it is published and sent."""
+    return {**goal.document, "ref": str(goal.ref), "name": goal.name}
+
+
+def renew_goal(goal: Goal, before: Mapping[str, Any]) -> None:
+    """Give a goal that measures something else now a ref of its own: its numbers begin anew."""
+    if not goal_documents.measures_alike(goal.document, before):
+        goal.ref = uuid.uuid4()
+
+
 def publish(flow: Flow, *, by: AbstractBaseUser | None = None, now: datetime) -> FlowRevision:
     """
     Make the draft what runs: a new revision, which nothing changes any more.
@@ -108,19 +130,25 @@ def publish(flow: Flow, *, by: AbstractBaseUser | None = None, now: datetime) ->
     Raises FlowError when the draft cannot run.
     """
     variants = list(flow.variants.order_by("position", "pk"))
-    _check_runnable(flow, variants)
+    goals = list(flow.goals.order_by("position", "pk"))
+    _check_runnable(flow, variants, goals)
     with db.write():
         version = catalogs.next_version(flow.client_id)
         last = flow.revisions.order_by("-number").values_list("number", flat=True).first() or 0
         revision = FlowRevision.objects.create(
             flow=flow,
             number=last + 1,
-            definition=definition_of(flow, variants),
+            definition=definition_of(flow, variants, goals),
             published_at=now,
             published_by=by,  # type: ignore[misc]
         )
+        if flow.published is not None and _measures(flow.published) != _measures(revision):
+            # What was seen before is measured by the new goals too.
+            flow.measured_to = 0
         flow.published, flow.catalog_version = revision, version
-        Flow.objects.filter(pk=flow.pk).update(published=revision, catalog_version=version)
+        Flow.objects.filter(pk=flow.pk).update(
+            published=revision, catalog_version=version, measured_to=flow.measured_to
+        )
     return revision
 
 
@@ -200,7 +228,17 @@ def catch_up(*, now: datetime) -> int:
     return moved
 
 
-def definition_of(flow: Flow, variants: list[Variant]) -> dict[str, Any]:
+def draft_of(flow: Flow) -> dict[str, Any]:
+    """Return the draft in the form of a published definition."""
+    variants = list(flow.variants.order_by("position", "pk"))
+    return definition_of(flow, variants, list(flow.goals.order_by("position", "pk")))
+
+
+def _measures(revision: FlowRevision) -> set[str]:
+    return {goal["ref"] for goal in revision.definition.get("goals", ())}
+
+
+def definition_of(flow: Flow, variants: list[Variant], goals: list[Goal]) -> dict[str, Any]:
     """Return everything that decides how the flow runs, as plain JSON."""
     return {
         "name": flow.name,
@@ -225,10 +263,11 @@ def definition_of(flow: Flow, variants: list[Variant]) -> dict[str, Any]:
             }
             for variant in variants
         ],
+        "goals": [goal_document(goal) for goal in goals],
     }
 
 
-def _check_runnable(flow: Flow, variants: list[Variant]) -> None:
+def _check_runnable(flow: Flow, variants: list[Variant], goals: list[Goal]) -> None:
     if flow.deleted_at is not None:
         raise FlowError("flow_deleted", "The flow was deleted.")
     if flow.status == Status.COMPLETED:
@@ -253,6 +292,10 @@ def _check_runnable(flow: Flow, variants: list[Variant]) -> None:
         raise FlowError("weights_missing", "No variant has a share of the traffic.")
     for variant in variants:
         check_content(variant)
+    if len(goals) > MAX_GOALS:
+        raise FlowError("goals_too_many", f"A flow has {MAX_GOALS} goals at most.")
+    for goal in goals:
+        check_goal(goal)
 
 
 def _check_decision_model(flow: Flow) -> None:

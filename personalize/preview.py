@@ -116,7 +116,6 @@ def preview(
 
 
 def _snapshot(flow: Flow) -> FlowSnapshot:
-    variants = list(flow.variants.order_by("position", "pk"))
     return FlowSnapshot(
         id=flow.pk,
         ref=flow.ref,
@@ -125,7 +124,7 @@ def _snapshot(flow: Flow) -> FlowSnapshot:
         status=Flow.Status.LIVE,
         starts_at=None,
         ends_at=None,
-        definition=Definition(0, flows.definition_of(flow, variants)),
+        definition=Definition(0, flows.draft_of(flow)),
     )
 
 

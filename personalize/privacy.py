@@ -5,15 +5,22 @@ from typing import Any
 
 import msgspec
 
+from personalize.attribution import standings
 from personalize.models import (
+    Assignment,
+    DailyNumbers,
+    DailyRuns,
     DecisionModel,
     DecisionRecord,
     DecisionRevision,
     Execution,
     ExitCount,
+    Exposure,
     Flow,
     FlowCatalog,
     FlowRevision,
+    Goal,
+    GuestGoal,
     Offer,
     OfferTemplate,
     Segment,
@@ -38,13 +45,32 @@ class _Records(privacy.Store):
             yield {**document, "body": msgspec.json.decode(document["body"])}
 
 
+class _Assignments(privacy.Store):
+    """Who has which variant: erased with what it added to the numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Assignment, lambda subject: Assignment.objects.filter(guest__in=subject.guest_ids)
+        )
+
+    def erase(self, subject: privacy.Subject) -> int:
+        return standings.forget(subject.guest_ids)
+
+
 privacy.register(privacy.by_guest(Execution))
 privacy.register(privacy.by_guest(SegmentMembership))
 privacy.register(privacy.by_guest(SegmentDue))
 privacy.register(_Records())
+# The numbers first forget what the person added to them.
+privacy.register(_Assignments())
+privacy.register(privacy.by_guest(GuestGoal))
+privacy.register(privacy.by_guest(Exposure))
 
 privacy.exempt(Flow, "What runs, as staff have made it.")
 privacy.exempt(Variant, "What is shown, as staff have made it.")
+privacy.exempt(Goal, "What is to be achieved, as staff have made it.")
+privacy.exempt(DailyNumbers, "Sums over guests.")
+privacy.exempt(DailyRuns, "Counts of runs.")
 privacy.exempt(FlowRevision, "What ran, as staff have made it.")
 privacy.exempt(ExitCount, "Counts of calls.")
 privacy.exempt(FlowCatalog, "A number that changes with what runs.")

@@ -1,5 +1,5 @@
 """
-Executions, derived from TRACKING events, and the records that come along with these.
+Executions and how many there were, derived from TRACKING events, and the records that come along.
 
 `follow_up` is what `followers` calls with each recorded batch. It is
 idempotent: an execution's key is its event's, so hearing of an event twice
@@ -7,10 +7,10 @@ changes nothing, and a rebuild from the events gives the same rows.
 `keep_records` is called in the transaction that writes the events.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from personalize.attribution import runs
 from personalize.models import DecisionRecord, Execution, Flow
 from tracking import db, events
 from tracking.companions import Companion
@@ -28,7 +28,10 @@ def concerns(told: Told) -> bool:
 
 def follow_up(owed: Owed) -> None:
     """Write the executions among these events."""
-    _project(Event.objects.filter(ref__in=owed.event_refs, type=TRACKING_TYPE))
+    rows = Event.objects.filter(ref__in=owed.event_refs, type=TRACKING_TYPE)
+    told = list(rows.select_related("guest"))
+    fresh = _project(told)
+    runs.count([event for event in told if event.flow_execution_ref in fresh])
 
 
 def keep_records(companions: Sequence[Companion]) -> None:
@@ -51,7 +54,11 @@ def keep_records(companions: Sequence[Companion]) -> None:
 
 
 def rebuild(*, progress: Callable[[int], None] | None = None) -> int:
-    """Write the executions of all TRACKING events that are still there. Returns how many."""
+    """
+    Write the executions of all TRACKING events that are still there. Returns how many.
+
+    The numbers of days stay: `attribution.rebuilding` counts these again.
+    """
     done = 0
     for batch in events.in_batches(Event.objects.filter(type=TRACKING_TYPE)):
         _project(batch)
@@ -61,20 +68,21 @@ def rebuild(*, progress: Callable[[int], None] | None = None) -> int:
     return done
 
 
-def _project(runs: Iterable[Event]) -> None:
-    runs = list(runs)
+def _project(told: Sequence[Event]) -> set[UUID]:
     flows = dict(
-        Flow.objects.filter(ref__in={event.flow_ref for event in runs}).values_list("ref", "pk")
+        Flow.objects.filter(ref__in={event.flow_ref for event in told}).values_list("ref", "pk")
     )
-    db.insert_rows(
+    made = db.insert_rows(
         Execution,
         [
             _row(event, flows[event.flow_ref])
-            for event in runs
+            for event in told
             if event.flow_ref is not None and event.flow_ref in flows
         ],
         ignore_conflicts=True,
+        returning=("ref",),
     )
+    return {db.loaded_uuid(ref) for (ref,) in made}
 
 
 def _row(event: Event, flow_id: int) -> dict[str, object]:
@@ -86,7 +94,7 @@ def _row(event: Event, flow_id: int) -> dict[str, object]:
         "revision": event.data.get("decision", {}).get("revision", 0),
         "guest_id": event.guest_id,
         "session_id": event.session_id,
-        "occurred_at": datetime.fromtimestamp(run["occurredAt"] / 1000, tz=UTC),
+        "occurred_at": runs.time_of(event),
         "duration_ms": run["flowExecutionTimeMs"],
         "status": run["status"],
     }

@@ -9,6 +9,7 @@ when it has moved, just what changed since is read again.
 import bisect
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -18,6 +19,8 @@ from uuid import UUID
 from personalize import conditions, decisions, rendering, segment_index
 from personalize.bucketing import Split, Traffic
 from personalize.conditions import Facts, Needs
+from personalize.goals import document as goal_documents
+from personalize.goals.types import Goal
 from personalize.models import DecisionModel, Flow, FlowCatalog, FlowRevision, Offer, Segment
 from personalize.types import OfferState
 from tracking.types import ClientConfig
@@ -114,6 +117,16 @@ class Definition:
         return Traffic(
             salt=self.values["salt"], splits=splits, percent=self.values.get("allocation", 100)
         )
+
+    @cached_property
+    def goals(self) -> tuple[Goal, ...]:
+        """What its success is measured by, the primary goal first; what cannot be read is not."""
+        found = []
+        for stored in self.values.get("goals", ()):
+            # It was fine when it was published: a library that an operator needs may be gone.
+            with suppress(goal_documents.GoalInvalid):
+                found.append(goal_documents.read(stored))
+        return tuple(found)
 
     @cached_property
     def segments(self) -> frozenset[str]:

@@ -64,6 +64,15 @@ class Api:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.http.post(path, raw, content_type="application/json", **headers)  # type: ignore[arg-type]
 
+    def put(self, path: str, body: Any) -> "Response":
+        """Replace a document as the client's own server."""
+        return self.http.put(
+            path,
+            json.dumps(body).encode(),
+            content_type="application/json",
+            headers={"authorization": self.basic},
+        )
+
     def get(self, path: str, *, basic: bool = False, **query: Any) -> "Response":
         headers = {"HTTP_AUTHORIZATION": self.basic} if basic else {}
         return self.http.get(f"{path}?{urlencode(query)}", **headers)  # type: ignore[arg-type]

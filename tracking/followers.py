@@ -26,6 +26,8 @@ class Changed(StrEnum):
 
     PROFILE = "profile"
     PURCHASES = "purchases"
+    #: A visit is over by the clock alone.
+    VISITS = "visits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ logger = logging.getLogger("tracking")
 class _Registered:
     call: Follower
     concerns: Callable[[Told], bool]
-    of_guests: bool
+    of_guests: frozenset[Changed]
 
 
 _followers: dict[str, _Registered] = {}
@@ -62,17 +64,17 @@ def register(
     follower: Follower,
     *,
     concerns: Callable[[Told], bool],
-    of_guests: bool = False,
+    of_guests: Collection[Changed] = (),
 ) -> None:
     """
     Have `follower` called with the refs of the recorded events that concern it, batch by batch.
 
     `concerns` is asked of every event, within the walk: it must be quick.
-    With `of_guests` it is told of changes that no event of theirs shows, too.
+    `of_guests` are changes of guests that no event of theirs shows, and it is told of too.
     The follower must be idempotent: it is called again after it raised. It runs
     inside the transaction that settles the debt, so what it writes there counts once.
     """
-    _followers[name] = _Registered(follower, concerns, of_guests)
+    _followers[name] = _Registered(follower, concerns, frozenset(of_guests))
 
 
 def announce_with(announce: Callable[[], None]) -> None:
@@ -109,7 +111,7 @@ def note_guests(
         [
             _row(name, guest_ids=sorted(set(guest_ids)), changed=changed.value, now=now)
             for name, registered in _followers.items()
-            if registered.of_guests
+            if changed in registered.of_guests
         ]
     )
 

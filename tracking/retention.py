@@ -75,6 +75,12 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
     )
 
 
+def covered_since(*, now: datetime) -> datetime:
+    """Return since when nothing of a visitor has been deleted for its age alone."""
+    limits = conf.settings()
+    return now - timedelta(days=min(limits.RETAIN_EVENTS_DAYS, limits.RETAIN_VISITORS_DAYS))
+
+
 def _in_steps(rows: models.QuerySet[Any], progress: Callable[[int], None] | None) -> int:
     deleted = 0
     while True:

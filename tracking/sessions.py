@@ -6,8 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from tracking import conf, db
+from django.db.models import QuerySet
+
+from tracking import conf, db, followers
 from tracking.models import InboxEntry, PointOfSale, Session
+
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +92,16 @@ def close_idle(*, now: datetime) -> int:
         idle = Session.objects.open().filter(
             point_of_sale=pk, ended_at__lt=horizon - timedelta(minutes=minutes or default)
         )
-        closed += idle.update(status=Session.Status.CLOSED)
+        closed += _close(idle, now=now)
+    return closed
+
+
+def _close(idle: QuerySet[Session], *, now: datetime) -> int:
+    """Close these sessions, some at a time, and tell who follows whose they were."""
+    closed = 0
+    while found := dict(idle.order_by("pk").values_list("pk", "guest")[:_AT_ONCE]):
+        with db.write():
+            still = Session.objects.open().filter(pk__in=found)
+            closed += still.update(status=Session.Status.CLOSED)
+            followers.note_guests(found.values(), followers.Changed.VISITS, now=now, soon=True)
     return closed

@@ -316,7 +316,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
     def _state(self, request: HttpRequest, flow: Flow) -> dict[str, Any]:
         now = timezone.now()
         published = flow.published
-        draft = history.draft_of(flow)
+        draft = flows.draft_of(flow)
         has_changes = published is None or published.definition != draft
         may_act = self.has_publish_permission(request) and flow.deleted_at is None
         return {
@@ -507,7 +507,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
         context = self._context(request, flow, _("Unpublished changes"))
         context |= {
             "before": published,
-            "changes": history.changes(definition, history.draft_of(flow)),
+            "changes": history.changes(definition, flows.draft_of(flow)),
         }
         return TemplateResponse(request, "personalize/admin/revision.html", context)
 

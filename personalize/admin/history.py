@@ -9,8 +9,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from personalize import conditions, flows
-from personalize.models import Flow, FlowRevision
+from personalize import conditions
+from personalize.models import FlowRevision
 
 _MOST_LINES = 400
 
@@ -44,11 +44,6 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
     if not found and before.get("variants") != after.get("variants"):
         found.append(Change(_("The order of the variants")))
     return found
-
-
-def draft_of(flow: Flow) -> dict[str, Any]:
-    """Return the draft in the form of a published definition."""
-    return flows.definition_of(flow, list(flow.variants.order_by("position", "pk")))
 
 
 def previous_of(revision: FlowRevision) -> FlowRevision | None:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from personalize.api import condition_schema
+from personalize.goals.document import GoalBody, GoalParts
 from tracking.api.documents import Link
 
 FlowStatus: TypeAlias = Annotated[
@@ -61,6 +62,16 @@ class TrafficBody(msgspec.Struct, kw_only=True):
     splits: list[TrafficSplit] = []
 
 
+class GoalInput(GoalParts, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A goal: what is measured of those who saw the flow. See `kind` for what each needs."""
+
+    ref: Annotated[UUID | None, Meta(description="Keeps a goal when its flow is replaced.")] = None
+
+
+class GoalDocument(GoalBody, kw_only=True, rename="camel"):
+    """A goal, as it is read: what it does not use is left out."""
+
+
 class VariantDocument(msgspec.Struct, kw_only=True):
     """What a flow shows."""
 
@@ -100,6 +111,7 @@ class FlowDefinition(msgspec.Struct, kw_only=True):
         str | None, Meta(description="The friendlyId of the model that decides for it.")
     ]
     variants: list[VariantDocument]
+    goals: list[GoalDocument]
 
 
 class FlowDefinitionList(msgspec.Struct, kw_only=True):

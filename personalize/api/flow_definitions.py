@@ -19,11 +19,12 @@ from personalize.api.documents import (
     FlowStatus,
     FlowSubtype,
     FlowType,
+    GoalInput,
     Schedule,
     TrafficBody,
 )
 from personalize.api.filters import FlowFilter
-from personalize.models import Flow
+from personalize.models import Flow, Goal
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response
 from tracking.api.filters import apply
@@ -95,6 +96,13 @@ class FlowDefinitionBody(msgspec.Struct, kw_only=True):
         ),
     ] = None
     variants: list[VariantBody] = []
+    goals: Annotated[
+        list[GoalInput] | None,
+        Meta(
+            description="What its success is measured by; the first is the primary one. As they "
+            "are unless given. A goal that measures something else than before gets a new `ref`.",
+        ),
+    ] = None
 
 
 class StatusBody(msgspec.Struct, kw_only=True):
@@ -155,7 +163,9 @@ class FlowDefinitionViewSet(ServerViewSet):
         """List flows by name of their friendlyId; deleted ones only with `deleted=true`."""
         rows = Flow.objects.filter(client=client_of(request).id).order_by("friendly_id")
         found = apply(FlowFilter, rows, request)
-        page = found.select_related("published", "decision_model").prefetch_related("variants")
+        page = found.select_related("published", "decision_model").prefetch_related(
+            "variants", "goals"
+        )
         return json_response(bodies.listed(request, page, lambda flow: _document(request, flow)))
 
     def create(self, request: Request) -> HttpResponse:
@@ -217,7 +227,15 @@ def _values(body: FlowDefinitionBody) -> definitions.Values:
         allocation=body.traffic.allocation if body.traffic else 100.0,
         decision_model=body.decisionModel,
         variants=[_variant(variant, shares) for variant in body.variants],
+        goals=None if body.goals is None else [_goal(goal) for goal in body.goals],
     )
+
+
+def _goal(body: GoalInput) -> definitions.GoalValues:
+    document = msgspec.to_builtins(body, str_keys=True)
+    stated = {name: value for name, value in document.items() if value not in (None, [])}
+    stated.pop("ref", None)
+    return definitions.GoalValues(name=stated.pop("name"), ref=body.ref, document=stated)
 
 
 def _variant(body: VariantBody, shares: dict[UUID, float]) -> definitions.VariantValues:
@@ -277,7 +295,12 @@ def _document(request: Request, flow: Flow) -> dict[str, Any]:
             }
             for variant in variants
         ],
+        "goals": [flows.goal_document(goal) for goal in _goals(flow)],
     }
+
+
+def _goals(flow: Flow) -> list[Goal]:
+    return sorted(flow.goals.all(), key=lambda goal: (goal.position, goal.pk))
 
 
 def _content(content_type: str, content: str) -> Any:

@@ -3,6 +3,7 @@ The condition language: stored JSON trees of typed comparisons, evaluated withou
 a database or chance. `conditions.compile(tree).matches(facts)` is the whole of it.
 """
 
+from personalize.conditions.behaviour import event_test
 from personalize.conditions.evaluation import (
     Compiled,
     compile,
@@ -10,8 +11,14 @@ from personalize.conditions.evaluation import (
     leaves_of,
     segments_in,
 )
-from personalize.conditions.facts import Facts, Needs, joined, normalise_params
-from personalize.conditions.operators import MAX_DAYS, OPERATORS, Operator, operators_for
+from personalize.conditions.facts import Facts, Needs, joined, normalise_params, values_at
+from personalize.conditions.operators import (
+    MAX_DAYS,
+    OPERATORS,
+    Operator,
+    as_number,
+    operators_for,
+)
 from personalize.conditions.parts import Ask, Explanation, comparison, plain
 from personalize.conditions.readings import NotKept, Recalled, Unkeepable, pack, unpack
 from personalize.conditions.registry import Field, Registry, default_registry
@@ -56,10 +63,12 @@ __all__ = [
     "Recalled",
     "Registry",
     "Unkeepable",
+    "as_number",
     "comparison",
     "compile",
     "compile_condition",
     "default_registry",
+    "event_test",
     "joined",
     "leaves_of",
     "normalise_params",
@@ -70,4 +79,5 @@ __all__ = [
     "segments_in",
     "unpack",
     "validate",
+    "values_at",
 ]

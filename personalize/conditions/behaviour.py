@@ -28,7 +28,8 @@ from personalize.conditions.parts import (
     turns,
     value_test,
 )
-from personalize.conditions.tree import Behaviour, Measure, Window
+from personalize.conditions.registry import Registry, default_registry
+from personalize.conditions.tree import Behaviour, Measure, Window, parse
 from personalize.conditions.wording import compared, how_often, times
 
 #: One event that is meant: its data, and when it was (None: in this visit).
@@ -46,12 +47,7 @@ def part_of(leaf: Behaviour) -> Part:
 def _meant(leaf: Behaviour) -> Callable[[Facts], Iterator[Happened]]:
     """Return what finds the events that a leaf means."""
     event, days = leaf.event, leaf.within.days
-    holds = tuple(
-        (step_reader(tuple(each.field.name.split("."))), value_test(each)) for each in leaf.where
-    )
-
-    def is_meant(data: object) -> bool:
-        return all(test(read(data)) for read, test in holds)
+    is_meant = _data_test(leaf)
 
     def in_session(facts: Facts) -> Iterator[Happened]:
         return ((data, None) for name, data in facts.events if name == event and is_meant(data))
@@ -65,6 +61,26 @@ def _meant(leaf: Behaviour) -> Callable[[Facts], Iterator[Happened]]:
         )
 
     return in_session if leaf.within.in_session else of_any_visit
+
+
+def _data_test(leaf: Behaviour) -> Callable[[Mapping[str, object]], bool]:
+    holds = tuple(
+        (step_reader(tuple(each.field.name.split("."))), value_test(each)) for each in leaf.where
+    )
+    return lambda data: all(test(read(data)) for read, test in holds)
+
+
+def event_test(
+    event: str, where: object, registry: Registry = default_registry
+) -> Callable[[Mapping[str, object]], bool]:
+    """
+    Return a test of an event's data: whether all of `where` holds of it, as in a leaf.
+
+    For whoever counts events without asking about a person. Raises ConditionError.
+    """
+    leaf = parse({"event": event, "where": where, "within": "ever"}, registry)
+    assert isinstance(leaf, Behaviour)
+    return _data_test(leaf)
 
 
 def _until(leaf: Behaviour, meant: Callable[[Facts], Iterator[Happened]]) -> Until:

@@ -167,6 +167,11 @@ def values_reader(path: tuple[str, ...]) -> Callable[[object], tuple[object, ...
     return values
 
 
+def values_at(path: str) -> Callable[[object], tuple[object, ...]]:
+    """Return a function that finds all values at a dotted path of an event's data."""
+    return values_reader(dotted_path(path))
+
+
 def site_reader(name: str, path: tuple[str, ...] = ()) -> Read:
     """Return a reader of what the site's own source gave under this name, or at a path in it."""
     follow = step_reader(path)

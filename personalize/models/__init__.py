@@ -4,9 +4,13 @@ from .decisions import DecisionModel, DecisionRevision
 from .executions import DecisionRecord, Execution, ExitCount
 from .flows import Experience, Experiment, Flow, FlowCatalog, FlowRevision, Variant
 from .offers import Offer, OfferTemplate
+from .results import Assignment, DailyNumbers, DailyRuns, Exposure, Goal, GuestGoal
 from .segments import Segment, SegmentDue, SegmentMembership
 
 __all__ = [
+    "Assignment",
+    "DailyNumbers",
+    "DailyRuns",
     "DecisionModel",
     "DecisionRecord",
     "DecisionRevision",
@@ -14,9 +18,12 @@ __all__ = [
     "ExitCount",
     "Experience",
     "Experiment",
+    "Exposure",
     "Flow",
     "FlowCatalog",
     "FlowRevision",
+    "Goal",
+    "GuestGoal",
     "Offer",
     "OfferTemplate",
     "Segment",

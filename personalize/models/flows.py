@@ -20,6 +20,10 @@ class FlowQuerySet(models.QuerySet["Flow"]):
         """Flows that nobody has deleted."""
         return self.filter(deleted_at__isnull=True)
 
+    def unmeasured(self) -> "FlowQuerySet":
+        """Flows of which not all that was seen is measured by the goals as they are."""
+        return self.filter(measured_to__isnull=False)
+
 
 class Flow(models.Model):
     """
@@ -27,6 +31,8 @@ class Flow(models.Model):
 
     What runs is never this row but `published`, an immutable revision.
     `friendly_id` stays taken for ever, also after the flow is deleted.
+    `measured_to`: exposures up to this id are measured by the goals as they were
+    published, those after it are still to be; None: all of them are.
     """
 
     class Subtype(models.TextChoices):
@@ -94,6 +100,7 @@ class Flow(models.Model):
         related_name="+",
         verbose_name=_("published revision"),
     )
+    measured_to = models.BigIntegerField(null=True, blank=True, editable=False)
     catalog_version = models.BigIntegerField(default=0, editable=False, db_index=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     modified_at = models.DateTimeField(_("modified at"), auto_now=True)

@@ -1,0 +1,142 @@
+"""
+The walk of attribution: what was seen, what came of it, what each person comes to. Read this first.
+
+`follow_up` is called by `followers` with each recorded batch and with guests who changed
+otherwise, `tend` by the chores where goals have changed. All come to `settle`, which is the
+list of steps. It reads again whatever the news may touch, so that news that comes late, twice
+or in another order leaves the same.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Final
+
+from personalize.attribution import exposures, standings, visits
+from personalize.attribution.exposures import visit_of
+from personalize.attribution.touched import Touched, flows_of
+from personalize.models import DailyNumbers, Exposure, Flow, GuestGoal
+from tracking import db, guests
+from tracking.followers import Changed, Owed
+from tracking.models import Event, Guest
+from tracking.types import Told
+
+FOLLOWER: Final = "personalize.attribution"
+
+_AT_ONCE = 500
+# As long as a drain of the inbox: the next one goes on.
+_LONGEST = 20.0
+
+
+def concerns(told: Told) -> bool:
+    """Any event may be what a goal is about; which ones are, `follow_up` finds out."""
+    return True
+
+
+def follow_up(owed: Owed) -> None:
+    """Settle the people of these events, or these guests."""
+    if owed.event_refs:
+        settle(_touched_by(owed))
+    elif owed.guest_ids:
+        other_past = owed.changed is not Changed.VISITS
+        settle(Touched(guests=set(owed.guest_ids), other_past=other_past))
+
+
+def _touched_by(owed: Owed) -> Touched:
+    touched = Touched()
+    rows = Event.objects.filter(ref__in=owed.event_refs, guest__isnull=False)
+    told = rows.exclude(guest__type=Guest.Type.BOT)
+    for guest_id, session_id, type, at in told.values_list(
+        "guest", "session", "type", "occurred_at"
+    ):
+        assert guest_id is not None
+        touched.guests.add(guest_id)
+        touched.visits.add(visit_of(session_id, guest_id))
+        touched.types.add(type)
+        touched.oldest = at if touched.oldest is None else min(at, touched.oldest)
+    return touched
+
+
+def settle(touched: Touched) -> None:
+    """Bring all that is kept of these guests to what their events say."""
+    if not touched.guests or not (touched.shows or _have_seen(touched.guests)):
+        return
+    members = locked_members(touched.guests)
+    if touched.shows:
+        exposures.keep(touched, members)
+    rows = _exposures_of({*members, *touched.guests})
+    flows = flows_of(rows)
+    visits.measure(rows, flows, touched, members)
+    standings.keep(rows, flows, touched, members)
+
+
+def _have_seen(guest_ids: Collection[int]) -> bool:
+    """Say whether any of these people saw a flow."""
+    people = guests.speakers_of(guest_ids)
+    kin = {*guest_ids, *guests.members_of(people)}
+    return Exposure.objects.filter(guest__in=kin).exists()
+
+
+def locked_members(guest_ids: Collection[int]) -> dict[int, int]:
+    """
+    Lock those who speak for these guests; return everybody who speaks through them.
+
+    Who that is may change until they are locked.
+    """
+    people = guests.speakers_of(guest_ids)
+    while True:
+        guests.lock(people)
+        now = guests.speakers_of(guest_ids)
+        if now == people:
+            return guests.members_of(people)
+        people = now
+
+
+def _exposures_of(guest_ids: Collection[int]) -> list[Exposure]:
+    return list(Exposure.objects.filter(guest__in=guest_ids).order_by("pk"))
+
+
+# --- as goals change -------------------------------------------------------------------
+
+
+def tend(now: datetime) -> None:
+    """Measure what was seen before by goals that are new, for a while: a chore."""
+    deadline = time.monotonic() + _LONGEST
+    while Flow.objects.unmeasured().exists() and time.monotonic() < deadline:
+        if db.retried(_measure_next) is None:
+            # Somebody else is at it.
+            break
+
+
+def measure_all(*, progress: Callable[[int], None] | None = None) -> None:
+    """Measure all that is not measured by the goals as they are, however long it takes."""
+    while (done := db.retried(_measure_next)) is not None:
+        if progress:
+            progress(done)
+
+
+def _measure_next() -> int | None:
+    """Measure the next exposures of a flow whose goals changed. Returns how many; None: all are."""
+    rows = Flow.objects.unmeasured().order_by("pk")
+    if db.is_postgres():
+        rows = rows.select_for_update(skip_locked=True, no_key=True, of=("self",))
+    flow = rows.first()
+    if flow is None:
+        return None
+    after = flow.measured_to or 0
+    pending = Exposure.objects.filter(flow=flow.pk, pk__gt=after).order_by("pk")
+    batch = list(pending.values_list("pk", "guest", "visit")[:_AT_ONCE])
+    if not batch:
+        _forget_old_goals(flow)
+        Flow.objects.filter(pk=flow.pk).update(measured_to=None)
+        return 0
+    settle(Touched(guests={guest for _, guest, _ in batch}, all_visits=True))
+    Flow.objects.filter(pk=flow.pk).update(measured_to=batch[-1][0])
+    return len(batch)
+
+
+def _forget_old_goals(flow: Flow) -> None:
+    """Take away what was kept by goals that the flow has no more."""
+    kept = standings.measures_of(flow.pk)
+    for model in (GuestGoal, DailyNumbers):
+        model.objects.filter(flow=flow.pk).exclude(measure__in=kept).delete()

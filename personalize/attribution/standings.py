@@ -1,0 +1,282 @@
+"""
+What each person comes to: folded from what they saw and did, stored, and added to the numbers.
+
+`settling` calls `keep` as its last step, with everything of the people at stake.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from personalize.attribution import happenings, numbers, visits
+from personalize.attribution.touched import (
+    Flows,
+    MeasuredFlow,
+    Members,
+    Pair,
+    Touched,
+    measured,
+)
+from personalize.goals import folding, measuring
+from personalize.goals.folding import Standing, Total
+from personalize.goals.types import Amount, Goal, Visit
+from personalize.models import Assignment, DailyNumbers, Exposure, GuestGoal
+from tracking import db
+
+#: What somebody did so long before the first exposure tells how much they would do anyway.
+BEFORE: Final = timedelta(days=14)
+_AT_ONCE = 2000
+
+
+def keep(rows: Sequence[Exposure], flows: Flows, touched: Touched, members: Members) -> None:
+    """Fold what each person saw of each flow, and store and add up the difference."""
+    seen: dict[Pair, list[folding.Exposure]] = {}
+    for row in rows:
+        person = members.get(row.guest_id)
+        if person is not None and row.flow_id in flows:
+            seen.setdefault((row.flow_id, person), []).append(_exposure(row))
+    old = _stored({*members, *touched.guests})
+    firsts = {pair: folding.first_of(each).at for pair, each in seen.items()}
+    in_time = _in_time(firsts, flows, members)
+    before = _before(firsts, old, flows, touched, members)
+    new = {
+        (flow_id, person): folding.fold(
+            each,
+            flows[flow_id].goals,
+            in_time=in_time.get((flow_id, person), {}),
+            before=before[flow_id, person],
+        )
+        for (flow_id, person), each in seen.items()
+    }
+    _store(old, new, flows)
+
+
+def _exposure(row: Exposure) -> folding.Exposure:
+    return folding.Exposure(
+        variant=row.variant_ref,
+        phase=row.phase,
+        at=row.exposed_at,
+        is_mixed=row.is_mixed,
+        channel=row.channel,
+        device=row.device,
+        amounts=visits.amounts_of(row),
+    )
+
+
+def _stored(guest_ids: Collection[int]) -> dict[Pair, Standing]:
+    """Read the standings as they were."""
+    totals: dict[Pair, dict[UUID, Total]] = {}
+    for flow_id, guest_id, measure, y, d, x, at in GuestGoal.objects.filter(
+        guest__in=guest_ids
+    ).values_list("flow", "guest", "measure", "y", "d", "x", "reached_at"):
+        totals.setdefault((flow_id, guest_id), {})[measure] = Total(y, d, x, at)
+    return {
+        (row.flow_id, row.guest_id): Standing(
+            variant=row.variant_ref,
+            phase=row.phase,
+            first_at=row.first_at,
+            is_mixed=row.is_mixed,
+            visits=row.visits,
+            channel=row.channel,
+            device=row.device,
+            totals=totals.get((row.flow_id, row.guest_id), {}),
+        )
+        for row in Assignment.objects.filter(guest__in=guest_ids)
+    }
+
+
+def _in_time(
+    firsts: Mapping[Pair, datetime], flows: Flows, members: Members
+) -> dict[Pair, dict[UUID, Amount]]:
+    """Measure by the goals that go by time from the first exposure on."""
+    asked = {
+        (flow_id, person): flows[flow_id].timed
+        for flow_id, person in firsts
+        if flows[flow_id].timed
+    }
+    if not asked:
+        return {}
+    spans = []
+    for pair, goals in asked.items():
+        reach = max(goal.reach for goal in goals if goal.reach is not None)
+        spans.append((firsts[pair], firsts[pair] + reach))
+    types = frozenset[str]().union(*(goal.types for goals in asked.values() for goal in goals))
+    done = happenings.in_spans(spans, types, members)
+    has_commerce = any(goal.is_commerce for goals in asked.values() for goal in goals)
+    bought = happenings.by_person(members) if has_commerce else {}
+    found: dict[Pair, dict[UUID, Amount]] = {}
+    for (flow_id, person), goals in asked.items():
+        first = firsts[flow_id, person]
+        for goal in goals:
+            start, end = _span(goal, first)
+            happened = [each for each in done.get(person, ()) if start <= each.at < end]
+            orders = [each for each in bought.get(person, ()) if start <= each.at < end]
+            paid = happenings.as_purchases(orders, flows[flow_id])
+            amounts = measuring.measure(goal, happened, paid, Visit())
+            found.setdefault((flow_id, person), {}).update(amounts)
+    return found
+
+
+def _span(goal: Goal, first: datetime) -> tuple[datetime, datetime]:
+    if goal.returns is not None:
+        return first + goal.returns[0], first + goal.returns[1]
+    return first, first + (goal.window or timedelta())
+
+
+def _before(
+    firsts: Mapping[Pair, datetime],
+    old: Mapping[Pair, Standing],
+    flows: Flows,
+    touched: Touched,
+    members: Members,
+) -> dict[Pair, dict[UUID, int]]:
+    """Return what people came to in the time before their first exposure, by measure."""
+    found: dict[Pair, dict[UUID, int]] = {}
+    asked: list[Pair] = []
+    for pair, first in firsts.items():
+        standing = old.get(pair)
+        if standing is None or standing.first_at != first or touched.reaches_before(first):
+            asked.append(pair)
+            found[pair] = {}
+        else:
+            found[pair] = {m: total.x for m, total in standing.totals.items() if total.x}
+    types = frozenset[str]().union(*(flows[flow_id].types for flow_id, _ in asked))
+    spans = [(firsts[pair] - BEFORE, firsts[pair]) for pair in asked]
+    done = happenings.in_spans(spans, types, members)
+    has_commerce = any(flows[flow_id].has_commerce for flow_id, _ in asked)
+    bought = happenings.by_person(members) if has_commerce else {}
+    for flow_id, person in asked:
+        flow, end = flows[flow_id], firsts[flow_id, person]
+        start = end - BEFORE
+        happened = [each for each in done.get(person, ()) if start <= each.at < end]
+        orders = [each for each in bought.get(person, ()) if start <= each.at < end]
+        paid = happenings.as_purchases(orders, flow)
+        for goal in flow.goals:
+            amounts = measuring.measure(goal, happened, paid, Visit())
+            found[flow_id, person] |= {m: each.y for m, each in amounts.items() if each.y}
+    return found
+
+
+def _store(old: Mapping[Pair, Standing], new: Mapping[Pair, Standing], flows: Flows) -> None:
+    missing = measured({flow_id for flow_id, _ in old} - flows.keys())
+    known = {**flows, **missing}
+    changed = {pair for pair in old.keys() | new.keys() if old.get(pair) != new.get(pair)}
+    parts = [
+        numbers.difference(_added(known, pair, old.get(pair)), _added(known, pair, new.get(pair)))
+        for pair in sorted(changed)
+    ]
+    _write_assignments(changed, new, known)
+    _write_totals(changed, old, new)
+    numbers.add(DailyNumbers, numbers.total(parts))
+
+
+def _added(
+    flows: Flows, pair: Pair, standing: Standing | None
+) -> dict[numbers.Key, numbers.Vector]:
+    flow = flows.get(pair[0])
+    if standing is None or flow is None:
+        return {}
+    return numbers.of_standing(flow.id, _day(standing, flow), standing, flow.goals)
+
+
+def _day(standing: Standing, flow: MeasuredFlow) -> date:
+    return standing.first_at.astimezone(flow.zone).date()
+
+
+def _write_assignments(
+    changed: Collection[Pair], new: Mapping[Pair, Standing], flows: Flows
+) -> None:
+    gone = [pair for pair in changed if pair not in new]
+    _delete_pairs(Assignment, gone)
+    _delete_pairs(GuestGoal, gone)
+    rows = [
+        {
+            "flow_id": flow_id,
+            "guest_id": person,
+            "variant_ref": standing.variant,
+            "phase": standing.phase,
+            "first_at": standing.first_at,
+            "day": _day(standing, flows[flow_id]),
+            "is_mixed": standing.is_mixed,
+            "visits": standing.visits,
+            "channel": standing.channel,
+            "device": standing.device,
+        }
+        for (flow_id, person) in sorted(changed)
+        if (standing := new.get((flow_id, person))) is not None
+    ]
+    names = [name for name in (rows[0] if rows else ()) if name not in ("flow_id", "guest_id")]
+    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in names)
+    db.insert_rows(Assignment, rows, on_conflict=f'("flow_id", "guest_id") DO UPDATE SET {sets}')
+
+
+def _delete_pairs(model: Any, pairs: Collection[Pair]) -> None:
+    by_flow: dict[int, list[int]] = {}
+    for flow_id, guest_id in pairs:
+        by_flow.setdefault(flow_id, []).append(guest_id)
+    for flow_id, guest_ids in sorted(by_flow.items()):
+        model.objects.filter(flow=flow_id, guest__in=guest_ids).delete()
+
+
+def _write_totals(
+    changed: Collection[Pair], old: Mapping[Pair, Standing], new: Mapping[Pair, Standing]
+) -> None:
+    rows, over = [], []
+    for pair in sorted(pair for pair in changed if pair in new):
+        before = old[pair].totals if pair in old else {}
+        after = new[pair].totals
+        over += [(pair, measure) for measure in before.keys() - after.keys()]
+        rows += [
+            {
+                "flow_id": pair[0],
+                "guest_id": pair[1],
+                "measure": measure,
+                "y": total.y,
+                "d": total.d,
+                "x": total.x,
+                "reached_at": total.at,
+            }
+            for measure, total in after.items()
+            if before.get(measure) != total
+        ]
+    for (flow_id, guest_id), measure in over:
+        GuestGoal.objects.filter(flow=flow_id, guest=guest_id, measure=measure).delete()
+    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in ("y", "d", "x", "reached_at"))
+    db.insert_rows(
+        GuestGoal, rows, on_conflict=f'("flow_id", "measure", "guest_id") DO UPDATE SET {sets}'
+    )
+
+
+def measures_of(flow_id: int) -> list[UUID]:
+    """Name what is kept of a flow: the guests themselves, and its goals."""
+    flow = measured({flow_id}).get(flow_id)
+    goals = flow.goals if flow else ()
+    return [numbers.GUESTS, *(each for goal in goals for each in measuring.measures_of(goal))]
+
+
+def forget(guest_ids: Collection[int]) -> int:
+    """Take what these guests come to out of the numbers, and delete it. Returns how many it was."""
+    with db.write():
+        old = _stored(guest_ids)
+        _store(old, {}, measured({flow_id for flow_id, _ in old}))
+    return len(old)
+
+
+def sums_of(flow_id: int, *, since: date) -> dict[numbers.Key, numbers.Vector]:
+    """Add up what is stored of all who saw a flow first on this day or later."""
+    flow = measured({flow_id}).get(flow_id)
+    found: dict[numbers.Key, numbers.Vector] = {}
+    if flow is None:
+        return found
+    last = 0
+    rows = Assignment.objects.filter(flow=flow_id, day__gte=since).order_by("guest")
+    while ids := list(rows.filter(guest__gt=last).values_list("guest", flat=True)[:_AT_ONCE]):
+        parts = [
+            numbers.of_standing(flow_id, _day(standing, flow), standing, flow.goals)
+            for (each, _), standing in _stored(ids).items()
+            if each == flow_id
+        ]
+        found = numbers.total([found, *parts])
+        last = ids[-1]
+    return found

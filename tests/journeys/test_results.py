@@ -1,0 +1,422 @@
+"""What came of flows: who saw which variant and what they did then, whenever it is heard of."""
+
+import itertools
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+from pytest_django import Settings
+
+from personalize.attribution import numbers, rebuilding
+from personalize.attribution.numbers import GUESTS
+from personalize.goals.folding import MIXED
+from personalize.models import (
+    Assignment,
+    DailyNumbers,
+    DailyRuns,
+    Exposure,
+    Flow,
+    Goal,
+    GuestGoal,
+)
+from tests.api import Api
+from tests.conftest import Database
+from tracking import followers, ledger, pipeline, privacy, sessions, tasks
+from tracking.models import Client, Guest, InboxEntry, Order, Session
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MILLION = 1_000_000
+THANKS = {"type": "VIEW", "where": [{"field": "page", "operator": "is", "value": "thanks"}]}
+SIGNUP = {"name": "Signed up", "kind": "EVENT", "event": {"type": "SIGNUP"}}
+
+
+def experiment(api: Api, *goals: dict[str, Any], **more: Any) -> Flow:
+    body = {
+        "name": "Test",
+        "subtype": "EXPERIMENT",
+        "status": "LIVE",
+        "variants": [
+            {"name": "A", "content": {"v": "A"}, "isControl": True},
+            {"name": "B", "content": {"v": "B"}},
+        ],
+        "goals": list(goals),
+        **more,
+    }
+    answer = api.json(api.post("/v2/flowDefinitions", body, basic=True))
+    return Flow.objects.get(ref=answer["ref"])
+
+
+def run(api: Api, flow: Flow, browser: str, **more: Any) -> str:
+    """Run the flow; return the variant."""
+    answer = api.json(api.call_flows(flow.friendly_id, browserId=browser, **more))
+    return str(answer["v"])
+
+
+def visitor(api: Api) -> str:
+    return str(api.create_browser()["ref"])
+
+
+def sums(flow: Flow, measure: UUID = GUESTS) -> dict[str, dict[str, int]]:
+    """Return the sums of a measure over all days, by the variant's name."""
+    names = {variant.ref: variant.name for variant in flow.variants.all()} | {MIXED: "mixed"}
+    found: dict[str, dict[str, int]] = {}
+    for row in DailyNumbers.objects.filter(flow=flow, measure=measure):
+        of_day = dict(zip(numbers.SUMS, numbers.numbers(row.sums), strict=True))
+        known = found.setdefault(names[row.variant_ref], dict.fromkeys(numbers.SUMS, 0))
+        for name, value in of_day.items():
+            known[name] += value
+    return {name: each for name, each in found.items() if any(each.values())}
+
+
+def total(flow: Flow, name: str, field: str = "y") -> int:
+    """Return a goal's sum over all variants, in whole units."""
+    goal = Goal.objects.get(flow=flow, name=name)
+    return sum(each[field] for each in sums(flow, goal.ref).values()) // MILLION
+
+
+def state(flow: Flow) -> dict[str, Any]:
+    """Return all that is kept of a flow's results, for comparing."""
+    runs = {
+        (row.day, row.variant_ref): row.sums
+        for row in DailyRuns.objects.filter(flow=flow)
+        if any(numbers.numbers(row.sums))
+    }
+    days = {
+        (row.day, row.phase, row.variant_ref, row.measure): row.sums
+        for row in DailyNumbers.objects.filter(flow=flow)
+        if any(numbers.numbers(row.sums))
+    }
+    people = Assignment.objects.filter(flow=flow).order_by("guest")
+    totals = GuestGoal.objects.filter(flow=flow).order_by("guest", "measure")
+    return {
+        "runs": runs,
+        "days": days,
+        "people": list(people.values_list("guest", "variant_ref", "is_mixed", "visits")),
+        "totals": list(totals.values_list("guest", "measure", "y", "d", "x", "reached_at")),
+    }
+
+
+# --- within the visit, which is the rule --------------------------------------------------
+
+
+def test_goal__after_the_exposure_in_its_visit__counts_once_per_visit(
+    database: Database, api: Api
+) -> None:
+    flow = experiment(api, SIGNUP)
+    browser = visitor(api)
+    api.send("SIGNUP", browser)
+    variant = run(api, flow, browser)
+    assert total(flow, "Signed up") == 0
+
+    api.send("SIGNUP", browser)
+    api.send("SIGNUP", browser)
+
+    assert total(flow, "Signed up") == 1
+    assert sums(flow)[variant]["n"] == 1
+
+
+def test_goal__in_a_visit_without_exposure__counts_nothing(database: Database, api: Api) -> None:
+    flow = experiment(api, SIGNUP)
+    browser = visitor(api)
+    run(api, flow, browser)
+    api.send("FORCE_CLOSE", browser)
+
+    api.send("SIGNUP", browser)
+    assert total(flow, "Signed up") == 0
+
+    run(api, flow, browser)
+    api.send("SIGNUP", browser)
+    goal = Goal.objects.get(flow=flow)
+    (of_variant,) = sums(flow, goal.ref).values()
+    assert of_variant["y"] == MILLION
+    assert of_variant["d"] == 2 * MILLION
+    (guests,) = sums(flow).values()
+    assert (guests["n"], guests["y"]) == (1, 2 * MILLION)
+
+
+def test_run__by_email__is_an_execution_that_nothing_is_attributed_to(
+    database: Database, api: Api
+) -> None:
+    flow = experiment(api, SIGNUP)
+    browser = visitor(api)
+    api.identify(browser, ("EMAIL", "ada@example.com"), email="ada@example.com")
+
+    api.json(api.call_flows(flow.friendly_id, email="ada@example.com"))
+    api.send("SIGNUP", browser)
+
+    assert total(flow, "Signed up") == 0
+    (row,) = DailyRuns.objects.filter(flow=flow)
+    counted = dict(zip(numbers.RUN_SUMS, numbers.numbers(row.sums), strict=False))
+    assert (counted["runs"], counted["attributable"]) == (1, 0)
+
+
+def test_n_calls__of_one_visit__are_n_executions_and_one_counted_visit(
+    database: Database, api: Api
+) -> None:
+    flow = experiment(api, SIGNUP)
+    browser = visitor(api)
+
+    for _ in range(3):
+        run(api, flow, browser)
+
+    (row,) = DailyRuns.objects.filter(flow=flow)
+    assert numbers.numbers(row.sums)[0] == 3
+    (guests,) = sums(flow).values()
+    assert (guests["n"], guests["y"]) == (1, MILLION)
+
+
+def buy(api: Api, browser: str, number: str, price: float, currency: str = "EUR") -> None:
+    product = {"item_id": "shoe", "productId": "shoe", "name": "Shoe", "price": price}
+    api.json(api.send("ADD", browser, product=product | {"currency": currency}))
+    api.json(api.send("CHECKOUT", browser, reference_id=number))
+
+
+ORDERED = {"name": "Ordered", "kind": "CONVERSION"}
+REVENUE = {"name": "Revenue", "kind": "REVENUE"}
+VALUE = {"name": "Order value", "kind": "AVERAGE_ORDER_VALUE"}
+
+
+def test_orders__feed_conversion_revenue_and_order_value(database: Database, api: Api) -> None:
+    flow = experiment(api, ORDERED, REVENUE, VALUE)
+    browser = visitor(api)
+    run(api, flow, browser)
+
+    buy(api, browser, "R-1", 20)
+    buy(api, browser, "R-2", 30)
+
+    assert total(flow, "Ordered") == 1
+    assert total(flow, "Revenue") == 50
+    assert (total(flow, "Order value"), total(flow, "Order value", "d")) == (50, 2)
+
+
+def test_order__cancelled_by_the_shop__is_taken_back(database: Database, api: Api) -> None:
+    flow = experiment(api, ORDERED, REVENUE)
+    browser = visitor(api)
+    run(api, flow, browser)
+    buy(api, browser, "R-1", 20)
+    assert total(flow, "Revenue") == 20
+
+    order = Order.objects.get(reference_id="R-1")
+    ledger.change(order, fields={"status": "CANCELLED"}, items=None, now=timezone.now())
+    tasks.drain()
+
+    assert total(flow, "Revenue") == 0
+    assert total(flow, "Ordered") == 0
+
+
+def test_bounce__counts_when_the_visit_is_over(database: Database, api: Api) -> None:
+    flow = experiment(api, {"name": "Bounced", "kind": "BOUNCE", "direction": "DECREASE"})
+    one, two = visitor(api), visitor(api)
+    for browser in (one, two):
+        run(api, flow, browser)
+        api.send("VIEW", browser)
+    api.send("VIEW", two)
+    assert total(flow, "Bounced", "d") == 0
+
+    later = timezone.now() + timedelta(hours=3)
+    assert sessions.close_idle(now=later) == 2
+    followers.run_due(now=later)
+
+    assert (total(flow, "Bounced"), total(flow, "Bounced", "d")) == (1, 2)
+
+
+# --- by time ------------------------------------------------------------------------------
+
+
+def test_window__counts_other_visits_and_ends(database: Database, api: Api) -> None:
+    flow = experiment(api, {**SIGNUP, "windowHours": 1})
+    browser = visitor(api)
+    run(api, flow, browser)
+    api.send("FORCE_CLOSE", browser)
+
+    api.send("SIGNUP", browser)
+
+    assert total(flow, "Signed up") == 1
+    Exposure.objects.update(exposed_at=timezone.now() - timedelta(hours=2))
+    api.send("SIGNUP", browser)
+    assert total(flow, "Signed up") == 0
+
+
+# --- experiences, and what others' tools tell ---------------------------------------------
+
+
+def test_experience__that_was_deleted__keeps_its_results(database: Database, api: Api) -> None:
+    flow = experiment(
+        api, SIGNUP, subtype="EXPERIENCE", variants=[{"name": "A", "content": {"v": "A"}}]
+    )
+    browser = visitor(api)
+    run(api, flow, browser)
+    api.send("SIGNUP", browser)
+
+    assert api.http.delete(
+        f"/v2/flowDefinitions/{flow.ref}", headers={"authorization": api.basic}
+    ).status_code in (200, 204)
+    api.send("SIGNUP", browser)
+
+    assert total(flow, "Signed up") == 1
+    assert sums(flow)["A"]["n"] == 1
+
+
+def test_experiment_viewed__that_names_a_variant__is_an_exposure(
+    database: Database, api: Api
+) -> None:
+    flow = experiment(api, {**SIGNUP, "event": {"type": "Signed Up"}})
+    device = {"type": "track", "anonymousId": "device-1"}
+    named = {"experiment_id": flow.friendly_id, "variation_name": "B"}
+    viewed = {**device, "event": "Experiment Viewed", "properties": named}
+    signed_up = {**device, "event": "Signed Up"}
+
+    api.json(api.post("/v1/batch", {"writeKey": api.client_key, "batch": [viewed, signed_up]}))
+
+    assert sums(flow)["B"]["n"] == 1
+    assert total(flow, "Signed up") == 1
+
+
+def test_bot__sees_variants_and_counts_for_none(database: Database, api: Api) -> None:
+    flow = experiment(api, SIGNUP)
+
+    api.json(api.call_flows(flow.friendly_id, browserId="1234abcd" * 8, channel="bot"))
+
+    assert sums(flow) == {}
+
+
+# --- goals that come later ----------------------------------------------------------------
+
+
+def test_goal__added_while_it_runs__measures_what_was_done_before_it(
+    database: Database, api: Api
+) -> None:
+    flow = experiment(api, SIGNUP)
+    browser = visitor(api)
+    run(api, flow, browser)
+    api.send("VIEW", browser, page="thanks")
+    body = api.json(api.get(f"/v2/flowDefinitions/{flow.ref}", basic=True))
+
+    kept = {name: body[name] for name in ("name", "subtype", "variants", "goals", "friendlyId")}
+    kept["goals"].append({"name": "Thanked", "kind": "PAGE_VIEW", "event": THANKS})
+    api.json(api.put(f"/v2/flowDefinitions/{flow.ref}", kept))
+    tasks.drain()
+
+    assert total(flow, "Thanked") == 1
+    assert Flow.objects.get(pk=flow.pk).measured_to is None
+
+
+# --- in any order -------------------------------------------------------------------------
+
+
+def walk_in(order: Sequence[UUID]) -> None:
+    for ref in order:
+        pipeline.process_entries([ref], now=timezone.now())
+        followers.run_due(now=timezone.now())
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_numbers__in_every_order_of_arrival__are_the_same(
+    database: Database, api: Api, settings: Settings, order: Sequence[int]
+) -> None:
+    flow = experiment(api, SIGNUP, REVENUE)
+    browser = visitor(api)
+    api.send("VIEW", browser)
+    settings.TRACKING = settings.TRACKING | {"DISPATCH": "worker"}
+    run(api, flow, browser)
+    api.send("SIGNUP", browser)
+    api.identify(browser, ("EMAIL", "ada@example.com"), email="ada@example.com")
+    api.send("SIGNUP", browser)
+    waiting = list(InboxEntry.objects.order_by("ref").values_list("ref", flat=True))
+
+    walk_in([waiting[index] for index in order])
+
+    assert total(flow, "Signed up") == 1
+    (guests,) = sums(flow).values()
+    assert guests["n"] == 1
+    before = state(flow)
+    rebuilding.rebuild(flow, now=timezone.now())
+    assert state(flow) == before
+
+
+def test_guests__merged_after_both_saw_it__are_one_and_set_aside_if_they_saw_two(
+    database: Database, api: Api
+) -> None:
+    flow = experiment(api, SIGNUP)
+    by_variant: dict[str, list[str]] = {"A": [], "B": []}
+    while min(map(len, by_variant.values())) < 2:
+        browser = visitor(api)
+        by_variant[run(api, flow, browser)].append(browser)
+    started = sum(map(len, by_variant.values()))
+    first, second = by_variant["A"][:2]
+    other = by_variant["B"][0]
+
+    api.identify(first, ("EMAIL", "ada@example.com"))
+    api.identify(second, ("EMAIL", "ada@example.com"))
+    assert sum(each["n"] for each in sums(flow).values()) == started - 1
+    assert "mixed" not in sums(flow)
+
+    api.identify(other, ("EMAIL", "ada@example.com"))
+    assert sums(flow)["mixed"]["n"] == 1
+    assert sum(each["n"] for each in sums(flow).values()) == started - 2
+
+
+# --- made again ---------------------------------------------------------------------------
+
+
+def test_rebuild__of_numbers_that_were_spoilt__gives_what_the_events_say(
+    database: Database, api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = experiment(api, SIGNUP, ORDERED, REVENUE)
+    for number in range(4):
+        browser = visitor(api)
+        run(api, flow, browser)
+        if number % 2:
+            api.send("SIGNUP", browser)
+        else:
+            buy(api, browser, f"R-{number}", 10 + number)
+    before = state(flow)
+    assert before["days"] and before["totals"]
+    DailyNumbers.objects.all().delete()
+    GuestGoal.objects.update(y=7)
+    Assignment.objects.all().delete()
+    DailyRuns.objects.update(sums=" ".join(["5"] * 15))
+
+    call_command("rebuild_results", flow.friendly_id)
+
+    assert state(flow) == before
+    assert "4 guests" in capsys.readouterr().out
+
+
+def test_rebuild__leaves_days_alone_whose_events_may_be_gone(
+    database: Database, api: Api, shop: Client
+) -> None:
+    flow = experiment(api, SIGNUP)
+    browser = visitor(api)
+    run(api, flow, browser)
+    long_ago = timezone.now() - timedelta(days=200)
+    Assignment.objects.update(day=long_ago.date(), first_at=long_ago)
+    DailyNumbers.objects.update(day=long_ago.date())
+    before = sums(flow)
+
+    rebuilding.rebuild(flow, now=timezone.now())
+
+    assert sums(flow) == before
+
+
+def test_erasure__takes_a_guest_out_of_the_numbers(
+    database: Database, api: Api, shop: Client
+) -> None:
+    flow = experiment(api, SIGNUP)
+    kept, gone = visitor(api), visitor(api)
+    for browser in (kept, gone):
+        run(api, flow, browser)
+        api.send("SIGNUP", browser)
+    guest = Guest.objects.get(ref=api.json(api.show(gone))["customer"]["ref"])
+
+    privacy.erase(privacy.subject_of(guest), until=timezone.now())
+
+    assert total(flow, "Signed up") == 1
+    assert sum(each["n"] for each in sums(flow).values()) == 1
+    assert not Exposure.objects.filter(guest=guest.pk).exists()
+    assert Session.objects.exists()
