@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from personalize import conditions
 from personalize.goals.types import (
@@ -69,7 +70,7 @@ class GoalParts(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fie
     base_value: str | None = None
     steps: list[MeantEvent] = []
     #: From which day to which after the first exposure.
-    days: tuple[int, int] | None = None
+    days: Annotated[list[int], Meta(min_length=2, max_length=2)] | None = None
     cap: GoalCap | None = None
     quantile: float | None = None
 
