@@ -5,9 +5,28 @@ Statistics: whether an experiment's variants differ, how sure that is, and what 
 that shifts a bandit's traffic, and by simulations.
 """
 
+from personalize.statistics.bayes import Posterior, posterior
+from personalize.statistics.effects import Contrast, Effect, Estimate, compare
+from personalize.statistics.fixed import fixed
 from personalize.statistics.samples import MICRO, Sample
+from personalize.statistics.sequences import sequence
+from personalize.statistics.types import Direction, GoalRule, Interval, Prior, Reason, Settings
 
 __all__ = [
     "MICRO",
+    "Contrast",
+    "Direction",
+    "Effect",
+    "Estimate",
+    "GoalRule",
+    "Interval",
+    "Posterior",
+    "Prior",
+    "Reason",
     "Sample",
+    "Settings",
+    "compare",
+    "fixed",
+    "posterior",
+    "sequence",
 ]
