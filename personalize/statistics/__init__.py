@@ -6,27 +6,40 @@ that shifts a bandit's traffic, and by simulations.
 """
 
 from personalize.statistics.bayes import Posterior, posterior
+from personalize.statistics.capping import Capped, cap_rank
+from personalize.statistics.corrections import benjamini_hochberg
 from personalize.statistics.effects import Contrast, Effect, Estimate, compare
 from personalize.statistics.fixed import fixed
+from personalize.statistics.mismatch import Mismatch, mismatch
+from personalize.statistics.planning import Plan, days_left, for_mean, for_rate
 from personalize.statistics.samples import MICRO, Sample
 from personalize.statistics.sequences import sequence
 from personalize.statistics.types import Direction, GoalRule, Interval, Prior, Reason, Settings
 
 __all__ = [
     "MICRO",
+    "Capped",
     "Contrast",
     "Direction",
     "Effect",
     "Estimate",
     "GoalRule",
     "Interval",
+    "Mismatch",
+    "Plan",
     "Posterior",
     "Prior",
     "Reason",
     "Sample",
     "Settings",
+    "benjamini_hochberg",
+    "cap_rank",
     "compare",
+    "days_left",
     "fixed",
+    "for_mean",
+    "for_rate",
+    "mismatch",
     "posterior",
     "sequence",
 ]
