@@ -12,6 +12,7 @@ from personalize.statistics.effects import Contrast, Effect, Estimate, compare
 from personalize.statistics.fixed import fixed
 from personalize.statistics.mismatch import Mismatch, mismatch
 from personalize.statistics.planning import Plan, days_left, for_mean, for_rate
+from personalize.statistics.quantiles import Quantile, Ranks, compare_quantiles, ranks
 from personalize.statistics.samples import MICRO, Sample
 from personalize.statistics.sequences import sequence
 from personalize.statistics.types import Direction, GoalRule, Interval, Prior, Reason, Settings
@@ -29,17 +30,21 @@ __all__ = [
     "Plan",
     "Posterior",
     "Prior",
+    "Quantile",
+    "Ranks",
     "Reason",
     "Sample",
     "Settings",
     "benjamini_hochberg",
     "cap_rank",
     "compare",
+    "compare_quantiles",
     "days_left",
     "fixed",
     "for_mean",
     "for_rate",
     "mismatch",
     "posterior",
+    "ranks",
     "sequence",
 ]
