@@ -7,34 +7,46 @@ that shifts a bandit's traffic, and by simulations.
 
 from personalize.statistics.bayes import Posterior, posterior
 from personalize.statistics.capping import Capped, cap_rank
+from personalize.statistics.comparisons import Comparison, Measured, Outcome, View
 from personalize.statistics.corrections import benjamini_hochberg
 from personalize.statistics.effects import Contrast, Effect, Estimate, compare
 from personalize.statistics.fixed import fixed
 from personalize.statistics.mismatch import Mismatch, mismatch
 from personalize.statistics.planning import Plan, days_left, for_mean, for_rate
 from personalize.statistics.quantiles import Quantile, Ranks, compare_quantiles, ranks
+from personalize.statistics.report import Report, VariantData, analyse
 from personalize.statistics.samples import MICRO, Sample
 from personalize.statistics.sequences import sequence
 from personalize.statistics.types import Direction, GoalRule, Interval, Prior, Reason, Settings
+from personalize.statistics.verdicts import Code, Verdict
 
 __all__ = [
     "MICRO",
     "Capped",
+    "Code",
+    "Comparison",
     "Contrast",
     "Direction",
     "Effect",
     "Estimate",
     "GoalRule",
     "Interval",
+    "Measured",
     "Mismatch",
+    "Outcome",
     "Plan",
     "Posterior",
     "Prior",
     "Quantile",
     "Ranks",
     "Reason",
+    "Report",
     "Sample",
     "Settings",
+    "VariantData",
+    "Verdict",
+    "View",
+    "analyse",
     "benjamini_hochberg",
     "cap_rank",
     "compare",

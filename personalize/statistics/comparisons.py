@@ -1,0 +1,138 @@
+"""
+One variant against the control by one goal, in every view there is.
+
+Made by `report`; what `verdicts` judges, and what is shown in a row of results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from personalize.statistics.bayes import Posterior, posterior
+from personalize.statistics.effects import Contrast, Effect, compare
+from personalize.statistics.fixed import fixed
+from personalize.statistics.quantiles import Quantile, compare_quantiles
+from personalize.statistics.samples import Sample
+from personalize.statistics.sequences import sequence
+from personalize.statistics.types import Direction, GoalRule, Interval, Settings
+
+#: What is known of a variant by a goal.
+Measured = Sample | Quantile
+
+Outcome = Literal["BETTER", "WORSE", "UNCLEAR"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """An effect, as the default view has it (sequential), the classical one, and the Bayesian."""
+
+    effect: Effect
+    sequential: Interval
+    fixed: Interval
+    posterior: Posterior
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """
+    A variant's difference from the control, and its lift over it, by a goal.
+
+    Both have the same p-values. adjusted_p_value and adjusted_fixed_p_value: these, by Benjamini
+    and Hochberg over all variants and goals. saved: the share of variance that CUPED took away.
+    """
+
+    variant: str
+    goal: GoalRule
+    control_mean: float | None
+    mean: float | None
+    difference: View
+    lift: View
+    saved: float
+    adjusted_p_value: float | None = None
+    adjusted_fixed_p_value: float | None = None
+
+    @property
+    def is_relative(self) -> bool:
+        """Say whether the lift is shown; where it may be anything, the difference is."""
+        return self.lift.sequential.low is not None
+
+    @property
+    def shown(self) -> View:
+        return self.lift if self.is_relative else self.difference
+
+    @property
+    def chance_to_win(self) -> float | None:
+        """
+        The chance that the variant is the better one: by the difference.
+
+        The lift's own is the less sure of the two where the control has few conversions.
+        """
+        return self.difference.posterior.chance_to_win
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the default view says: better, worse, or not yet clear."""
+        interval = self.difference.sequential
+        if interval.low is None or interval.high is None:
+            return "UNCLEAR"
+        is_up = self.goal.direction is Direction.INCREASE
+        if interval.low > 0:
+            return "BETTER" if is_up else "WORSE"
+        if interval.high < 0:
+            return "WORSE" if is_up else "BETTER"
+        return "UNCLEAR"
+
+
+def comparison(
+    *,
+    variant: str,
+    goal: GoalRule,
+    control: Measured,
+    treatment: Measured,
+    settings: Settings,
+    variants: int = 1,
+) -> Comparison:
+    """
+    Compare a variant with the control. variants: so many are compared with it.
+
+    By the primary goal, which may name a winner, intervals of the default view allow for that
+    number; those of other goals stand for themselves.
+    """
+    contrast = _contrast(control, treatment, settings)
+    together = variants if goal.is_primary else 1
+    scale = abs(control.mean or 0.0)
+    return Comparison(
+        variant=variant,
+        goal=goal,
+        control_mean=contrast.control,
+        mean=contrast.treatment,
+        difference=_view(contrast.difference, goal, settings, together, scale),
+        lift=_view(contrast.lift, goal, settings, together, 1.0),
+        saved=contrast.saved,
+    )
+
+
+def _contrast(control: Measured, treatment: Measured, settings: Settings) -> Contrast:
+    if isinstance(control, Quantile) and isinstance(treatment, Quantile):
+        return compare_quantiles(control=control, treatment=treatment)
+    if isinstance(control, Sample) and isinstance(treatment, Sample):
+        return compare(control=control, treatment=treatment, uses_cuped=settings.uses_cuped)
+    raise ValueError("a goal is measured by sums, or by ranks, in all variants alike")
+
+
+def _view(effect: Effect, goal: GoalRule, settings: Settings, together: int, scale: float) -> View:
+    return View(
+        effect=effect,
+        sequential=sequence(
+            effect, alpha=settings.alpha, tuning=settings.tuning, comparisons=together
+        ),
+        fixed=fixed(effect, alpha=settings.alpha),
+        posterior=posterior(
+            effect,
+            alpha=settings.alpha,
+            prior=settings.prior,
+            direction=goal.direction,
+            scale=scale,
+        ),
+    )

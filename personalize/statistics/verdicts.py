@@ -1,0 +1,216 @@
+"""
+What to do, in one plain sentence and a code.
+
+Called by `report` with the comparisons it made; shown at the top of a flow's results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from personalize.statistics.comparisons import Comparison
+from personalize.statistics.mismatch import Mismatch
+from personalize.statistics.types import Direction, Settings
+
+
+class Code(StrEnum):
+    """
+    COLLECTING: too early to say. UNHEALTHY: what was measured cannot be trusted, so no winner is
+    named. SHIP: a variant won. KEEP_CONTROL: the variants are worse, or the winner does harm.
+    NO_DIFFERENCE: the planned guests are there, and nothing was found.
+    """
+
+    COLLECTING = "COLLECTING"
+    UNHEALTHY = "UNHEALTHY"
+    SHIP = "SHIP"
+    KEEP_CONTROL = "KEEP_CONTROL"
+    NO_DIFFERENCE = "NO_DIFFERENCE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What to do. `variant`: the ref of the one to ship; days_left: where COLLECTING, if known."""
+
+    code: Code
+    sentence: str
+    variant: str | None = None
+    days_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """
+    All that a verdict rests on.
+
+    names: by ref, in the order of counts, the guests of each. conversions: by
+    the primary goal, of all variants. planned: guests per variant. mixed_share: of all guests,
+    those who saw several variants. comparisons: one for each goal and variant but the control.
+    """
+
+    names: Mapping[str, str]
+    counts: Sequence[int]
+    conversions: float
+    planned: int
+    days_left: int | None
+    mixed_share: float
+    mismatch: Mismatch
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def primary(self) -> list[Comparison]:
+        return [found for found in self.comparisons if found.goal.is_primary]
+
+    @property
+    def guardrails(self) -> list[Comparison]:
+        return [found for found in self.comparisons if found.goal.is_guardrail]
+
+
+def verdict(evidence: Evidence, settings: Settings) -> Verdict:
+    """
+    Say what to do.
+
+    In this order: what makes numbers worthless; too few to say anything; a winner (by the default
+    view, so it may be named at any time) unless a guardrail is worse; only losers; and, once the
+    planned guests are there, no difference.
+    """
+    ill = _illness(evidence, settings)
+    if ill:
+        return Verdict(code=Code.UNHEALTHY, sentence=ill)
+    if _is_below_floor(evidence, settings):
+        return _collecting(evidence, settings)
+    winners = [found for found in evidence.primary if found.outcome == "BETTER"]
+    if winners:
+        return _of_winners(winners, evidence)
+    if evidence.primary and all(found.outcome == "WORSE" for found in evidence.primary):
+        return _of_losers(evidence)
+    if min(evidence.counts) < evidence.planned:
+        return _collecting(evidence, settings)
+    return _of_nothing(evidence, settings)
+
+
+def _illness(evidence: Evidence, settings: Settings) -> str:
+    found = evidence.mismatch
+    if found.found:
+        names = list(evidence.names.values())
+        worst = max(
+            range(len(names)),
+            key=lambda at: abs(found.counts[at] - found.expected[at]),
+        )
+        return (
+            f"Unhealthy: the guests are not divided as the weights say. {names[worst]} has"
+            f" {found.counts[worst]:,} where about {found.expected[worst]:,.0f} are expected, so"
+            " no result can be trusted until the cause is found."
+        )
+    is_enough = min(evidence.counts) >= settings.min_guests
+    if is_enough and evidence.mixed_share > settings.max_mixed_share:
+        return (
+            f"Unhealthy: {evidence.mixed_share:.1%} of the guests saw more than one variant, so"
+            " no result can be trusted until the cause is found."
+        )
+    return ""
+
+
+def _is_below_floor(evidence: Evidence, settings: Settings) -> bool:
+    is_small = min(evidence.counts) < settings.min_guests
+    return is_small or evidence.conversions < settings.min_conversions
+
+
+def _collecting(evidence: Evidence, settings: Settings) -> Verdict:
+    there, planned = min(evidence.counts), evidence.planned
+    days = evidence.days_left or 0
+    if there < planned:
+        sentence = f"Collecting: {there:,} of about {about(planned)} guests per variant"
+    else:
+        needed = settings.min_conversions
+        sentence = f"Collecting: {evidence.conversions:,.0f} of at least {needed:,} conversions"
+    if days:
+        sentence += f", about {days:,} {'day' if days == 1 else 'days'} left"
+    return Verdict(code=Code.COLLECTING, sentence=f"{sentence}.", days_left=evidence.days_left)
+
+
+def _of_winners(winners: Sequence[Comparison], evidence: Evidence) -> Verdict:
+    # The best first; where it does harm, the next may not.
+    winners = sorted(winners, key=_gain, reverse=True)
+    harms = {found.variant: _harm(found.variant, evidence) for found in winners}
+    for found in winners:
+        if harms[found.variant] is None:
+            return Verdict(
+                code=Code.SHIP,
+                variant=found.variant,
+                sentence=(
+                    f"Ship {evidence.names[found.variant]}: {found.goal.name} {change(found)}."
+                ),
+            )
+    best = winners[0]
+    harm = harms[best.variant]
+    assert harm is not None
+    return Verdict(
+        code=Code.KEEP_CONTROL,
+        sentence=(
+            f"Keep the control: {evidence.names[best.variant]} is better, {best.goal.name}"
+            f" {change(best)}, but worse by a guardrail, {harm.goal.name} {change(harm)}."
+        ),
+    )
+
+
+def _gain(found: Comparison) -> float:
+    estimate = found.difference.effect.estimate or 0.0
+    return estimate if found.goal.direction is Direction.INCREASE else -estimate
+
+
+def _harm(variant: str, evidence: Evidence) -> Comparison | None:
+    for found in evidence.guardrails:
+        if found.variant == variant and found.outcome == "WORSE":
+            return found
+    return None
+
+
+def _of_losers(evidence: Evidence) -> Verdict:
+    best = max(evidence.primary, key=_gain)
+    name = evidence.names[best.variant]
+    subject = f"{name} is" if len(evidence.primary) == 1 else f"all variants, even {name}, are"
+    return Verdict(
+        code=Code.KEEP_CONTROL,
+        sentence=f"Keep the control: {subject} worse, {best.goal.name} {change(best)}.",
+    )
+
+
+def _of_nothing(evidence: Evidence, settings: Settings) -> Verdict:
+    best = max(evidence.primary, key=_gain)
+    hope = (
+        "" if _is_ruled_out(best, settings) else f" A change of {settings.mde:.0%} may still show."
+    )
+    return Verdict(
+        code=Code.NO_DIFFERENCE,
+        sentence=(
+            f"No difference found with {min(evidence.counts):,} guests per variant:"
+            f" {best.goal.name} of {evidence.names[best.variant]} {change(best)}.{hope}"
+        ),
+    )
+
+
+def _is_ruled_out(found: Comparison, settings: Settings) -> bool:
+    interval = found.shown.sequential
+    if not found.is_relative or interval.low is None or interval.high is None:
+        return True
+    is_up = found.goal.direction is Direction.INCREASE
+    return interval.high < settings.mde if is_up else interval.low > -settings.mde
+
+
+def change(found: Comparison) -> str:
+    """Write an effect and its interval by the default view: “+12.3% (+2.0% to +22.6%)”."""
+    effect, interval = found.shown.effect.estimate, found.shown.sequential
+    if effect is None or interval.low is None or interval.high is None:
+        return "not known"
+    if found.is_relative:
+        return f"{effect:+.1%} ({interval.low:+.1%} to {interval.high:+.1%})"
+    control = f"over a control of {found.control_mean:.3g}"
+    return f"{effect:+.3g} ({interval.low:+.3g} to {interval.high:+.3g}) {control}"
+
+
+def about(guests: int) -> str:
+    """Write a number of guests to three digits: what is reckoned is no more precise."""
+    rounded = round(guests, 3 - len(str(guests))) if guests > 999 else guests
+    return f"{rounded:,}"

@@ -1,0 +1,317 @@
+"""Reports: one plain sentence that says what to do, and the numbers it rests on."""
+
+from dataclasses import replace
+
+import pytest
+
+from personalize.statistics import (
+    Code,
+    Direction,
+    GoalRule,
+    Prior,
+    Quantile,
+    Sample,
+    Settings,
+    VariantData,
+    analyse,
+    ranks,
+)
+from tests.personalize.statistics.reports import CHECKOUT, judged
+from tests.personalize.statistics.samples import converted
+
+REFUNDS = GoalRule(ref="refunds", name="Refunds", is_guardrail=True, direction=Direction.DECREASE)
+
+
+def test_verdict__few_guests__collects_and_says_how_long() -> None:
+    found = judged(converted(240, 5), converted(250, 9), guests_a_day=4636)
+
+    assert found.verdict.code is Code.COLLECTING
+    assert found.verdict.sentence == (
+        "Collecting: 240 of about 21,100 guests per variant, about 10 days left."
+    )
+    assert found.verdict.days_left == found.days_left == 10
+
+
+def test_verdict__nobody_yet__collects() -> None:
+    found = judged(converted(0, 0), converted(0, 0))
+
+    assert found.verdict.sentence == "Collecting: 0 of about 21,100 guests per variant."
+
+
+def test_verdict__guests_without_conversions__collects_conversions() -> None:
+    found = judged(converted(30_000, 3), converted(30_000, 4))
+
+    assert found.verdict.sentence == "Collecting: 7 of at least 10 conversions."
+
+
+def test_verdict__fewer_guests_than_the_floor__names_no_winner_however_clear() -> None:
+    assert judged(converted(99, 1), converted(99, 80)).verdict.code is Code.COLLECTING
+    assert judged(converted(100, 1), converted(100, 80)).verdict.code is Code.SHIP
+
+
+def test_verdict__a_clear_winner__is_shipped_before_the_planned_guests_are_there() -> None:
+    found = judged(converted(5000, 100), converted(5000, 220))
+
+    assert found.verdict.code is Code.SHIP
+    assert found.verdict.variant == "b"
+    assert found.verdict.sentence == "Ship B: Checkout +120.0% (+55.3% to +229.2%)."
+    assert found.planned > 5000
+
+
+def test_verdict__the_best_of_several_winners__is_shipped() -> None:
+    found = judged(converted(5000, 100), converted(5000, 220), converted(5000, 300))
+
+    assert found.verdict.variant == "c"
+
+
+def test_verdict__several_variants__takes_more_to_name_one() -> None:
+    pair = judged(converted(5000, 100), converted(5000, 150))
+    many = judged(*[converted(5000, 100)] * 3, converted(5000, 150))
+
+    assert pair.verdict.code is Code.SHIP
+    assert many.verdict.code is Code.COLLECTING
+
+
+def test_verdict__a_winner_that_harms_a_guardrail__is_not_shipped() -> None:
+    found = judged(
+        converted(5000, 100),
+        converted(5000, 220),
+        goals=[CHECKOUT, REFUNDS],
+        more=[{"refunds": converted(5000, 100)}, {"refunds": converted(5000, 220)}],
+    )
+
+    assert found.verdict.code is Code.KEEP_CONTROL
+    assert found.verdict.sentence == (
+        "Keep the control: B is better, Checkout +120.0% (+55.3% to +229.2%), but worse by a"
+        " guardrail, Refunds +120.0% (+55.3% to +229.2%)."
+    )
+
+
+def test_verdict__the_best_harms_a_guardrail_but_the_next_does_not__ships_the_next() -> None:
+    refunds = [converted(5000, 100), converted(5000, 90), converted(5000, 250)]
+    found = judged(
+        converted(5000, 100),
+        converted(5000, 220),
+        converted(5000, 300),
+        goals=[CHECKOUT, REFUNDS],
+        more=[{"refunds": sample} for sample in refunds],
+    )
+
+    assert (found.verdict.code, found.verdict.variant) == (Code.SHIP, "b")
+
+
+def test_verdict__a_number_that_should_fall_and_does__is_shipped() -> None:
+    bounces = replace(CHECKOUT, name="Bounces", direction=Direction.DECREASE)
+    found = judged(converted(5000, 220), converted(5000, 100), goals=[bounces])
+
+    assert found.verdict.code is Code.SHIP
+    assert found.comparisons[0].outcome == "BETTER"
+    assert (found.comparisons[0].shown.posterior.chance_to_win or 0) > 0.99
+
+
+def test_verdict__a_clear_loser__keeps_the_control() -> None:
+    found = judged(converted(5000, 220), converted(5000, 100))
+
+    assert found.verdict.code is Code.KEEP_CONTROL
+    assert found.verdict.sentence == (
+        "Keep the control: B is worse, Checkout -54.5% (-69.6% to -35.6%)."
+    )
+
+
+def test_verdict__one_loser_of_two__goes_on() -> None:
+    found = judged(converted(5000, 220), converted(5000, 100), converted(5000, 221))
+
+    assert found.verdict.code is Code.COLLECTING
+    both = judged(converted(5000, 320), converted(5000, 100), converted(5000, 110))
+    assert both.verdict.sentence.startswith("Keep the control: all variants, even C, are worse")
+
+
+def test_verdict__planned_guests_and_nothing_found__says_so_and_what_may_still_show() -> None:
+    early = judged(converted(25_000, 500), converted(25_000, 510))
+    late = judged(converted(100_000, 2000), converted(100_000, 2010))
+
+    assert early.verdict.code is late.verdict.code is Code.NO_DIFFERENCE
+    assert early.verdict.sentence == (
+        "No difference found with 25,000 guests per variant: Checkout of B +2.0%"
+        " (-16.8% to +25.1%). A change of 20% may still show."
+    )
+    assert "may still show" not in late.verdict.sentence
+
+
+def test_verdict__guests_not_divided_as_the_weights_say__hides_the_winner() -> None:
+    found = judged(converted(5000, 100), converted(6000, 300))
+
+    assert found.verdict.code is Code.UNHEALTHY
+    assert found.verdict.variant is None
+    assert found.verdict.sentence == (
+        "Unhealthy: the guests are not divided as the weights say. Control has 5,000 where about"
+        " 5,500 are expected, so no result can be trusted until the cause is found."
+    )
+    weighted = judged(converted(5000, 100), converted(6000, 300), weights=(5, 6))
+    assert weighted.verdict.code is Code.SHIP
+
+
+def test_verdict__many_guests_who_saw_several_variants__hides_the_winner() -> None:
+    found = judged(converted(5000, 100), converted(5000, 220), mixed_share=0.03)
+
+    assert found.verdict.code is Code.UNHEALTHY
+    assert found.verdict.sentence.startswith("Unhealthy: 3.0% of the guests saw more than one")
+    few = judged(converted(50, 1), converted(50, 2), mixed_share=0.03)
+    assert few.verdict.code is Code.COLLECTING
+
+
+def test_verdict__a_treatment_that_converts_nobody__keeps_the_control() -> None:
+    found = judged(converted(5000, 220), converted(5000, 0))
+
+    assert found.verdict.sentence == (
+        "Keep the control: B is worse, Checkout -0.044 (-0.0529 to -0.0351) over a control of"
+        " 0.044."
+    )
+
+
+def test_verdict__a_control_of_zero__tells_the_difference_itself() -> None:
+    found = judged(converted(500, 0), converted(500, 60))
+
+    assert found.verdict.sentence == (
+        "Ship B: Checkout +0.12 (+0.0711 to +0.169) over a control of 0."
+    )
+
+
+def test_verdict__everybody_alike__is_no_difference_once_the_guests_are_there() -> None:
+    found = judged(converted(30_000, 30_000), converted(30_000, 30_000))
+
+    assert found.verdict.code is Code.NO_DIFFERENCE
+    assert "not known" in found.verdict.sentence
+
+
+def test_planned__of_amounts__follows_the_control_as_it_comes_in() -> None:
+    amounts = Sample.of([0] * 900 + [50, 100] * 50)
+    found = judged(amounts, amounts)
+
+    assert amounts.mean is not None and amounts.variance is not None
+    expected = 2 * 7.849 * amounts.variance / (0.2 * amounts.mean) ** 2
+    assert found.planned == pytest.approx(expected, rel=0.001)
+
+
+def test_planned__by_the_experimenter__stands() -> None:
+    settings = Settings(planned_guests=5000)
+    found = judged(converted(5000, 100), converted(5000, 101), settings=settings)
+
+    assert found.planned == 5000
+    assert found.verdict.code is Code.NO_DIFFERENCE
+
+
+def test_report__power__grows_with_the_guests() -> None:
+    small = judged(converted(5000, 100), converted(5000, 101))
+    large = judged(converted(21_106, 400), converted(21_106, 401))
+
+    assert small.power < 0.5 < large.power == pytest.approx(0.8, abs=0.001)
+
+
+def test_report__several_variants_and_goals__adjusts_their_p_values() -> None:
+    goals = [CHECKOUT, replace(REFUNDS, is_guardrail=False)]
+    samples = [converted(5000, 100), converted(5000, 150), converted(5000, 105)]
+    more = [{"refunds": converted(5000, count)} for count in (50, 70, 50)]
+
+    found = judged(*samples, goals=goals, more=more)
+
+    assert [(c.goal.ref, c.variant) for c in found.comparisons] == [
+        ("checkout", "b"),
+        ("checkout", "c"),
+        ("refunds", "b"),
+        ("refunds", "c"),
+    ]
+    for comparison in found.comparisons:
+        once, always = comparison.shown.fixed.p_value, comparison.shown.sequential.p_value
+        assert once is not None and always is not None
+        assert (comparison.adjusted_fixed_p_value or 0) >= once
+        assert (comparison.adjusted_p_value or 0) >= always
+
+
+def test_report__a_goal_that_a_variant_has_no_guests_of__is_not_known() -> None:
+    found = judged(converted(500, 20), converted(500, 30), goals=[CHECKOUT, REFUNDS])
+
+    assert found.comparisons[1].shown.effect.reason == "TOO_FEW_GUESTS"
+    assert found.comparisons[1].outcome == "UNCLEAR"
+    assert found.comparisons[1].adjusted_p_value is None
+
+
+def test_report__quantiles_for_a_goal__are_compared_as_means_are() -> None:
+    chosen = ranks(n=2000, quantile=0.9)
+    slow = Quantile(ranks=chosen, lower=190.0, middle=200.0, upper=210.0)
+    fast = Quantile(ranks=chosen, lower=140.0, middle=150.0, upper=160.0)
+    goal = GoalRule(ref="p90", name="Time to pay", is_primary=True, direction=Direction.DECREASE)
+
+    found = analyse(
+        variants=[
+            VariantData(ref="a", name="A", guests=2000, samples={"p90": slow}, is_control=True),
+            VariantData(ref="b", name="B", guests=2000, samples={"p90": fast}),
+        ],
+        goals=[goal],
+    )
+
+    assert found.verdict.code is Code.SHIP
+    assert found.verdict.sentence.startswith("Ship B: Time to pay -25.0% (")
+
+
+def test_report__sums_here_and_ranks_there__are_refused() -> None:
+    odd = Quantile(ranks=ranks(n=0), lower=None, middle=None, upper=None)
+    with pytest.raises(ValueError, match="in all variants alike"):
+        analyse(
+            variants=[
+                VariantData(ref="a", name="A", guests=2, samples={"g": odd}, is_control=True),
+                VariantData(ref="b", name="B", guests=2, samples={"g": converted(2, 1)}),
+            ],
+            goals=[GoalRule(ref="g", name="G", is_primary=True)],
+        )
+
+
+def test_analyse__with_a_prior__believes_less_of_few_guests() -> None:
+    flat = judged(converted(500, 10), converted(500, 20))
+    doubtful = judged(
+        converted(500, 10), converted(500, 20), settings=Settings(prior=Prior(deviation=0.1))
+    )
+
+    assert (doubtful.comparisons[0].lift.posterior.mean or 0) < 0.2
+    assert (flat.comparisons[0].lift.posterior.mean or 0) == pytest.approx(1.0)
+
+
+def variant(ref: str, *, is_control: bool = False) -> VariantData:
+    return VariantData(ref=ref, name=ref, guests=0, samples={}, is_control=is_control)
+
+
+@pytest.mark.parametrize(
+    "variants, goals, message",
+    [
+        ([variant("a", is_control=True)], [CHECKOUT], "one control, and at least one"),
+        ([variant("a"), variant("b")], [CHECKOUT], "one control"),
+        ([variant("a", is_control=True), variant("a")], [CHECKOUT], "the same ref"),
+        ([variant("a", is_control=True), variant("b")], [], "exactly one goal is the primary"),
+        (
+            [variant("a", is_control=True), variant("b")],
+            [CHECKOUT, replace(CHECKOUT, ref="other")],
+            "exactly one goal is the primary",
+        ),
+    ],
+)
+def test_analyse__what_is_no_experiment__is_refused(
+    variants: list[VariantData], goals: list[GoalRule], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        analyse(variants=variants, goals=goals)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"alpha": 0},
+        {"power": 1},
+        {"base_rate": 2},
+        {"mde": 0},
+        {"tuning": -1},
+        {"planned_guests": 0},
+    ],
+)
+def test_settings__out_of_range__are_refused_by_name(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Settings(**wrong)  # type: ignore[arg-type]
