@@ -5,6 +5,7 @@ Statistics: whether an experiment's variants differ, how sure that is, and what 
 that shifts a bandit's traffic, and by simulations.
 """
 
+from personalize.statistics.bandits import bandit_weights, chances_to_be_best
 from personalize.statistics.bayes import Posterior, posterior
 from personalize.statistics.capping import Capped, cap_rank
 from personalize.statistics.comparisons import Comparison, Measured, Outcome, View
@@ -15,6 +16,7 @@ from personalize.statistics.mismatch import Mismatch, mismatch
 from personalize.statistics.planning import Plan, days_left, for_mean, for_rate
 from personalize.statistics.quantiles import Quantile, Ranks, compare_quantiles, ranks
 from personalize.statistics.report import Report, VariantData, analyse
+from personalize.statistics.reweighting import Period, compare_reweighted, reweighted
 from personalize.statistics.samples import MICRO, Sample
 from personalize.statistics.sequences import sequence
 from personalize.statistics.types import Direction, GoalRule, Interval, Prior, Reason, Settings
@@ -34,6 +36,7 @@ __all__ = [
     "Measured",
     "Mismatch",
     "Outcome",
+    "Period",
     "Plan",
     "Posterior",
     "Prior",
@@ -47,10 +50,13 @@ __all__ = [
     "Verdict",
     "View",
     "analyse",
+    "bandit_weights",
     "benjamini_hochberg",
     "cap_rank",
+    "chances_to_be_best",
     "compare",
     "compare_quantiles",
+    "compare_reweighted",
     "days_left",
     "fixed",
     "for_mean",
@@ -58,5 +64,6 @@ __all__ = [
     "mismatch",
     "posterior",
     "ranks",
+    "reweighted",
     "sequence",
 ]
