@@ -21,13 +21,13 @@ from personalize.goals.types import (
     MICROS,
     MOST,
     RATIOS,
-    Direction,
     Goal,
     Kind,
     Meant,
     ReadAmount,
     Unit,
 )
+from personalize.statistics.types import Direction
 
 VIEW: Final = "VIEW"
 MOST_HOURS: Final = 90 * 24

@@ -9,8 +9,11 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from personalize.statistics.samples import MICRO
+from personalize.statistics.types import Direction
+
 #: Amounts are kept in millionths, as whole numbers: sums of them are exact in any order.
-MICROS: Final = 1_000_000
+MICROS: Final = MICRO
 #: No amount of one guest is larger, whatever was sent: its square still has a meaning.
 MOST: Final = 2**62
 
@@ -37,13 +40,6 @@ class Unit(StrEnum):
 
     SESSION = "SESSION"
     GUEST = "GUEST"
-
-
-class Direction(StrEnum):
-    """Which way is better."""
-
-    INCREASE = "INCREASE"
-    DECREASE = "DECREASE"
 
 
 #: Kinds that either happen or do not.

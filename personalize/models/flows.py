@@ -32,7 +32,9 @@ class Flow(models.Model):
     What runs is never this row but `published`, an immutable revision.
     `friendly_id` stays taken for ever, also after the flow is deleted.
     `measured_to`: exposures up to this id are measured by the goals as they were
-    published, those after it are still to be; None: all of them are.
+    published, those after it are still to be; None: all of them are. `sample_size` says by what
+    an experiment is planned: baseValue, minimumDetectableDifference (relative), confidenceLevel
+    and power; what is not there takes its default.
     """
 
     class Subtype(models.TextChoices):
@@ -99,6 +101,9 @@ class Flow(models.Model):
         blank=True,
         related_name="+",
         verbose_name=_("published revision"),
+    )
+    sample_size: "models.JSONField[Any, Any]" = models.JSONField(
+        _("sample size"), default=dict, blank=True
     )
     measured_to = models.BigIntegerField(null=True, blank=True, editable=False)
     catalog_version = models.BigIntegerField(default=0, editable=False, db_index=True)

@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
 
+from personalize.analytics import breakdowns, results
 from personalize.attribution import numbers, rebuilding
 from personalize.attribution.numbers import GUESTS
 from personalize.goals.folding import MIXED
@@ -420,3 +421,31 @@ def test_erasure__takes_a_guest_out_of_the_numbers(
     assert sum(each["n"] for each in sums(flow).values()) == 1
     assert not Exposure.objects.filter(guest=guest.pk).exists()
     assert Session.objects.exists()
+
+
+# --- read ---------------------------------------------------------------------------------
+
+
+def test_results__of_an_experiment__say_what_each_variant_came_to_and_what_to_do(
+    database: Database, api: Api
+) -> None:
+    flow = experiment(api, SIGNUP, {**REVENUE, "unit": "GUEST", "cap": {"percentile": 99}})
+    signed_up = dict.fromkeys("AB", 0)
+    for number in range(12):
+        browser = visitor(api)
+        variant = run(api, flow, browser)
+        if number % 3 == 0:
+            api.send("SIGNUP", browser)
+            signed_up[variant] += 1
+
+    found = results.of(flow, now=timezone.now())
+
+    assert found.report is not None
+    assert found.report.verdict.code == "COLLECTING"
+    assert sum(each.guests for each in found.variants) == 12
+    assert {each.name: each.goals[0].total for each in found.variants} == signed_up
+    assert found.attributable == 1
+    assert sum(each.runs.executions for each in found.variants) == 12
+    assert [each.day for each in found.over_time]
+    by_device = breakdowns.of(flow, "device")
+    assert sum(sum(part.guests.values()) for part in by_device) == 12

@@ -1,0 +1,121 @@
+"""
+A flow's results by parts of its guests: by device, by channel, or by who is in a segment.
+
+Called by the admin and the API. The more parts are looked at, the more likely one of them shows
+something by chance: p-values are corrected for all of them together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models.expressions import Combinable
+from django.utils.translation import gettext as _
+
+from personalize.analytics import arms, guestwise, results, samples
+from personalize.analytics.arms import Arm
+from personalize.analytics.guestwise import Gathered
+from personalize.analytics.types import Slice, Span
+from personalize.goals.types import Goal
+from personalize.models import Flow, FlowRevision, Segment
+from personalize.snapshots import Definition
+from personalize.statistics import report
+from personalize.statistics.comparisons import Comparison, Measured
+from personalize.statistics.corrections import benjamini_hochberg
+from personalize.statistics.report import VariantData
+
+COLUMNS: Final = ("device", "channel")
+
+
+class UnknownPart(ValueError):
+    """There is nothing of this name to break down by; the text says what there is."""
+
+
+def of(
+    flow: Flow, by: str, *, goal_ref: UUID | None = None, phase: int | None = None
+) -> list[Slice]:
+    """
+    Compare the variants within each part of the guests, by one goal (None: the primary one).
+
+    by: "device", "channel", or "segment:" with a friendly id. Raises UnknownPart and
+    results.NothingPublished.
+    """
+    newest = FlowRevision.objects.filter(flow=flow.pk).order_by("-number").first()
+    if newest is None:
+        raise results.NothingPublished("The flow was never published.")
+    definition = newest.definition
+    goals = Definition(newest.number, definition).goals
+    goal = next((each for each in goals if goal_ref in (None, each.ref)), None)
+    compared = arms.compared_arms(arms.arms_of(definition, has_held_out=True), definition)
+    if goal is None or not compared:
+        return []
+    span = Span(phase=phase or int(definition.get("phase", 1)))
+    parts = guestwise.gather(flow.pk, span, [goal.ref], by=_part(flow, by))
+    slices = [
+        _slice(_named(by, part), gathered, goal, compared, flow)
+        for part, gathered in sorted(parts.items(), key=lambda item: str(item[0]))
+    ]
+    return _corrected(slices)
+
+
+def _part(flow: Flow, by: str) -> Combinable:
+    if by in COLUMNS:
+        return guestwise.column(by)
+    kind, _colon, name = by.partition(":")
+    segment = None
+    if kind == "segment":
+        rows = Segment.objects.kept().filter(client=flow.client_id)
+        segment = rows.filter(friendly_id=name).first()
+    if segment is None:
+        raise UnknownPart(
+            f"There is no part “{by}”: device, channel, or segment: with a segment's friendly id."
+        )
+    return guestwise.in_segment(segment)
+
+
+def _named(by: str, part: Any) -> str:
+    if isinstance(part, bool | int):
+        return _("in it") if part else _("not in it")
+    return str(part) or _("unknown")
+
+
+def _slice(name: str, gathered: Gathered, goal: Goal, compared: Sequence[Arm], flow: Flow) -> Slice:
+    judged = report.analyse(
+        variants=[
+            VariantData(
+                ref=str(arm.ref),
+                name=arm.name,
+                guests=gathered.count(arm.ref),
+                samples={str(goal.ref): _measured(gathered, goal, arm.ref)},
+                weight=arm.weight,
+                is_control=arm.is_control,
+            )
+            for arm in compared
+        ],
+        goals=[results.rule_of(goal, is_primary=True)],
+        settings=results.settings_of(flow),
+    )
+    counts = {arm.ref: gathered.count(arm.ref) for arm in compared}
+    return Slice(name=name, guests=counts, comparisons=judged.comparisons)
+
+
+def _measured(gathered: Gathered, goal: Goal, variant: UUID) -> Measured:
+    if goal.quantile is not None:
+        return guestwise.quantile_of(gathered, goal, variant)
+    cap = guestwise.cap_of(gathered, goal)
+    return samples.sample(goal, gathered.sums(variant, goal, goal.ref, cap=cap), goal.ref)
+
+
+def _corrected(slices: Sequence[Slice]) -> list[Slice]:
+    found: list[Comparison] = [each for part in slices for each in part.comparisons]
+    adjusted = iter(benjamini_hochberg([each.difference.sequential.p_value for each in found]))
+    return [
+        replace(
+            part,
+            comparisons=[
+                replace(each, adjusted_p_value=next(adjusted)) for each in part.comparisons
+            ],
+        )
+        for part in slices
+    ]

@@ -1,0 +1,306 @@
+"""
+A flow's results: what each variant came to, how it compares, and what to do.
+
+Called by the admin's results page, the API and `simulate_experiment`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from personalize.analytics import arms, guestwise, samples
+from personalize.analytics.arms import Arm
+from personalize.analytics.guestwise import Gathered
+from personalize.analytics.samples import Days, Sums
+from personalize.analytics.types import (
+    FlowResults,
+    GoalResult,
+    Moment,
+    Runs,
+    Span,
+    VariantResult,
+)
+from personalize.attribution import numbers, rebuilding
+from personalize.goals import measuring
+from personalize.goals.folding import HELD_OUT, MIXED
+from personalize.goals.types import MICROS, Goal, Kind
+from personalize.models import DailyNumbers, DailyRuns, Flow, FlowRevision
+from personalize.snapshots import Definition
+from personalize.statistics import report
+from personalize.statistics.comparisons import Comparison, Measured
+from personalize.statistics.report import Report, VariantData
+from personalize.statistics.samples import Sample
+from personalize.statistics.types import GoalRule, Settings
+
+#: By the guests of how many days it is reckoned how many come a day.
+_RECENT: Final = 7
+
+
+class NothingPublished(LookupError):
+    """The flow never ran, so nothing came of it."""
+
+
+def of(
+    flow: Flow,
+    *,
+    now: datetime,
+    phase: int | None = None,
+    since: date | None = None,
+    until: date | None = None,
+) -> FlowResults:
+    """
+    Return what came of a flow, by all who saw it first in these days of a phase.
+
+    phase: None is the one that runs. Raises NothingPublished.
+    """
+    revisions = list(FlowRevision.objects.filter(flow=flow.pk).order_by("number"))
+    if not revisions:
+        raise NothingPublished("The flow was never published.")
+    span = Span(phase=phase or _phase(revisions[-1]), since=since, until=until)
+    return _Reading(flow, revisions, span, now=now).results()
+
+
+def settings_of(flow: Flow) -> Settings:
+    """Return how a flow's results are judged."""
+    stated: Mapping[str, float] = flow.sample_size or {}
+    return Settings(
+        base_rate=stated.get("baseValue", 0.02),
+        mde=stated.get("minimumDetectableDifference", 0.20),
+        alpha=1 - stated.get("confidenceLevel", 0.95),
+        power=stated.get("power", 0.80),
+    )
+
+
+def rule_of(goal: Goal, *, is_primary: bool) -> GoalRule:
+    """Return how a goal counts."""
+    return GoalRule(
+        ref=str(goal.ref),
+        name=goal.name,
+        is_primary=is_primary,
+        is_guardrail=goal.is_guardrail,
+        direction=goal.direction,
+    )
+
+
+def _phase(revision: FlowRevision) -> int:
+    return int(revision.definition.get("phase", 1))
+
+
+class _Reading:
+    """One reading of a flow's results; everything in it is of one span."""
+
+    def __init__(
+        self, flow: Flow, revisions: Sequence[FlowRevision], span: Span, *, now: datetime
+    ) -> None:
+        self.flow, self.span, self.now = flow, span, now
+        of_phase = [each for each in revisions if _phase(each) == span.phase]
+        newest = revisions[-1]
+        self.goals = Definition(newest.number, newest.definition).goals
+        self.definition = (of_phase or revisions)[-1].definition
+        self.days: Days = samples.days(flow.pk, span)
+        self.sums: Sums = samples.summed(self.days.values())
+        self.arms = arms.arms_of(self.definition, has_held_out=HELD_OUT in self.sums)
+        self._gathered: Gathered | None = None
+
+    def results(self) -> FlowResults:
+        judged = self._report()
+        runs = self._runs()
+        total = sum(each.executions for each in runs.values())
+        known = sum(each.attributable for each in runs.values())
+        return FlowResults(
+            span=self.span,
+            phases=self._phases(),
+            variants=[self._variant(arm, runs.get(arm.ref, Runs()), judged) for arm in self.arms],
+            mixed=self._guests(MIXED)["n"],
+            attributable=known / total if total else None,
+            report=judged,
+            over_time=self._over_time(),
+            is_measuring=self.flow.measured_to is not None,
+            frozen_before=rebuilding.first_day_covered(self.flow, now=self.now),
+        )
+
+    def _phases(self) -> list[int]:
+        rows = DailyNumbers.objects.filter(flow=self.flow.pk).values_list("phase", flat=True)
+        return sorted({*rows.distinct(), self.span.phase})
+
+    def _guests(self, variant: UUID) -> dict[str, int]:
+        sums = self.sums.get(variant, {}).get(numbers.GUESTS, [0] * len(numbers.SUMS))
+        return dict(zip(numbers.SUMS, sums, strict=True))
+
+    # --- judging ---
+
+    def _report(self) -> Report | None:
+        compared = arms.compared_arms(self.arms, self.definition)
+        if not compared or not self.goals:
+            return None
+        counts = [[self._count(day, arm) for arm in compared] for day in self.days.values()]
+        cumulated = [
+            list(map(sum, zip(*counts[: at + 1], strict=True))) for at in range(len(counts))
+        ]
+        mixed = self._guests(MIXED)["n"]
+        everybody = mixed + sum(map(sum, counts))
+        return report.analyse(
+            variants=[self._data(arm) for arm in compared],
+            goals=[rule_of(goal, is_primary=at == 0) for at, goal in enumerate(self.goals)],
+            settings=settings_of(self.flow),
+            guests_a_day=self._guests_a_day(counts),
+            mixed_share=mixed / everybody if everybody else 0.0,
+            earlier_guests=cumulated[:-1],
+        )
+
+    @staticmethod
+    def _count(day: Mapping[UUID, Mapping[UUID, Sequence[int]]], arm: Arm) -> int:
+        sums = day.get(arm.ref, {}).get(numbers.GUESTS)
+        return sums[0] if sums else 0
+
+    def _guests_a_day(self, counts: Sequence[Sequence[int]]) -> float:
+        if not counts:
+            return 0.0
+        days = list(self.days)
+        recent = [
+            sum(count)
+            for day, count in zip(days, counts, strict=True)
+            if day > days[-1] - timedelta(days=_RECENT)
+        ]
+        return sum(recent) / min(_RECENT, (days[-1] - days[0]).days + 1)
+
+    def _data(self, arm: Arm) -> VariantData:
+        return VariantData(
+            ref=str(arm.ref),
+            name=arm.name,
+            guests=self._guests(arm.ref)["n"],
+            samples={str(goal.ref): self._measured(goal, arm.ref) for goal in self.goals},
+            weight=arm.weight,
+            is_control=arm.is_control,
+        )
+
+    def _measured(self, goal: Goal, variant: UUID) -> Measured:
+        if goal.quantile is not None:
+            return guestwise.quantile_of(self._guest_by_guest(), goal, variant)
+        if goal.cap_percentile is not None:
+            gathered = self._guest_by_guest()
+            cap = guestwise.cap_of(gathered, goal)
+            return samples.sample(goal, gathered.sums(variant, goal, goal.ref, cap=cap), goal.ref)
+        return samples.sample(goal, self.sums.get(variant, {}), goal.ref)
+
+    def _guest_by_guest(self) -> Gathered:
+        """Read the guests one by one, once: sums do not know who came to how much."""
+        if self._gathered is None:
+            refs = [
+                goal.ref
+                for goal in self.goals
+                if goal.quantile is not None or goal.cap_percentile is not None
+            ]
+            found = guestwise.gather(self.flow.pk, self.span, refs)
+            self._gathered = found.get(guestwise.EVERYBODY, Gathered())
+        return self._gathered
+
+    def _over_time(self) -> list[Moment]:
+        """Judge by the primary goal as it would have been at the end of each day."""
+        compared = arms.compared_arms(self.arms, self.definition)
+        if not compared or not self.goals:
+            return []
+        goal = self.goals[0]
+        if goal.quantile is not None or goal.cap_percentile is not None:
+            return []
+        moments = []
+        reached: Sums = {}
+        for day, of_day in self.days.items():
+            reached = samples.summed([reached, of_day])
+            data = [
+                VariantData(
+                    ref=str(arm.ref),
+                    name=arm.name,
+                    guests=self._count(reached, arm),
+                    samples={
+                        str(goal.ref): samples.sample(goal, reached.get(arm.ref, {}), goal.ref)
+                    },
+                    weight=arm.weight,
+                    is_control=arm.is_control,
+                )
+                for arm in compared
+            ]
+            judged = report.analyse(
+                variants=data,
+                goals=[rule_of(goal, is_primary=True)],
+                settings=settings_of(self.flow),
+            )
+            moments.append(
+                Moment(
+                    day=day,
+                    guests={arm.ref: self._count(reached, arm) for arm in compared},
+                    comparisons={UUID(each.variant): each for each in judged.comparisons},
+                )
+            )
+        return moments
+
+    # --- what each variant came to ---
+
+    def _variant(self, arm: Arm, runs: Runs, judged: Report | None) -> VariantResult:
+        guests = self._guests(arm.ref)
+        compared = {
+            each.goal.ref: each
+            for each in (judged.comparisons if judged else ())
+            if each.variant == str(arm.ref)
+        }
+        return VariantResult(
+            ref=arm.ref,
+            name=arm.name,
+            is_control=arm.is_control,
+            weight=arm.weight,
+            guests=guests["n"],
+            visits=guests["y"] // MICROS,
+            runs=runs,
+            goals=[self._goal(goal, arm.ref, compared.get(str(goal.ref))) for goal in self.goals],
+        )
+
+    def _goal(self, goal: Goal, variant: UUID, compared: Comparison | None) -> GoalResult:
+        measures = self.sums.get(variant, {})
+        plain = samples.sample(goal, measures, goal.ref)
+        found = GoalResult(
+            goal=goal,
+            total=plain.y / MICROS,
+            per=plain.d / MICROS,
+            mean=plain.mean,
+            comparison=compared,
+        )
+        if goal.quantile is not None:
+            return replace(found, mean=self._measured(goal, variant).mean)
+        if goal.cap_percentile is not None:
+            capped = self._measured(goal, variant)
+            assert isinstance(capped, Sample)
+            share = guestwise.share_above(self._guest_by_guest(), goal, variant)
+            return replace(found, total=capped.y / MICROS, mean=capped.mean, capped=share)
+        if goal.kind is Kind.FUNNEL:
+            steps = [
+                samples.sample(goal, measures, step).y // MICROS
+                for step in measuring.measures_of(goal)
+            ]
+            return replace(found, steps=steps)
+        return found
+
+    def _runs(self) -> dict[UUID, Runs]:
+        rows = DailyRuns.objects.filter(flow=self.flow.pk)
+        if self.span.since is not None:
+            rows = rows.filter(day__gte=self.span.since)
+        if self.span.until is not None:
+            rows = rows.filter(day__lte=self.span.until)
+        sums: dict[UUID, Sequence[int]] = {}
+        for variant, text in rows.values_list("variant_ref", "sums"):
+            vector = numbers.numbers(text)
+            sums[variant] = numbers.added(sums[variant], vector) if variant in sums else vector
+        return {variant: runs_of(vector) for variant, vector in sums.items()}
+
+
+def runs_of(vector: Sequence[int]) -> Runs:
+    """Return runs as they are kept."""
+    executions, errors, attributable, duration_ms, *slots = vector
+    return Runs(
+        executions=executions,
+        errors=errors,
+        attributable=attributable,
+        duration_ms=duration_ms,
+        latencies=dict(zip((*numbers.LATENCIES, None), slots, strict=True)),
+    )

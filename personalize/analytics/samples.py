@@ -1,0 +1,72 @@
+"""
+Sums of guests, read for statistics: from the numbers of days, or guest by guest.
+
+`results` and `breakdowns` call it. Every sum is whole and exact.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from uuid import UUID
+
+from django.db.models import Q
+
+from personalize.analytics.types import Span
+from personalize.attribution import numbers
+from personalize.goals.types import MICROS, RATIOS, Goal, Unit
+from personalize.models import DailyNumbers
+from personalize.statistics.samples import Sample
+
+#: Of each day: variant -> measure -> sums.
+Days = Mapping[date, Mapping[UUID, Mapping[UUID, Sequence[int]]]]
+_NOTHING = (0,) * len(numbers.SUMS)
+
+
+def days(flow_id: int, span: Span) -> dict[date, dict[UUID, dict[UUID, list[int]]]]:
+    """Read the numbers of a flow's days, the first day first."""
+    rows = DailyNumbers.objects.filter(within(span), flow=flow_id).order_by("day")
+    found: dict[date, dict[UUID, dict[UUID, list[int]]]] = {}
+    for day, variant, measure, sums in rows.values_list("day", "variant_ref", "measure", "sums"):
+        found.setdefault(day, {}).setdefault(variant, {})[measure] = numbers.numbers(sums)
+    return found
+
+
+def within(span: Span) -> Q:
+    within = Q(phase=span.phase)
+    if span.since is not None:
+        within &= Q(day__gte=span.since)
+    if span.until is not None:
+        within &= Q(day__lte=span.until)
+    return within
+
+
+def summed(days: Iterable[Mapping[UUID, Mapping[UUID, Sequence[int]]]]) -> "Sums":
+    """Add days up."""
+    found: Sums = {}
+    for day in days:
+        for variant, measures in day.items():
+            of_variant = found.setdefault(variant, {})
+            for measure, sums in measures.items():
+                known = of_variant.get(measure)
+                of_variant[measure] = sums if known is None else numbers.added(known, sums)
+    return found
+
+
+#: Variant -> measure -> sums.
+Sums = dict[UUID, dict[UUID, Sequence[int]]]
+
+
+def sample(goal: Goal, measures: Mapping[UUID, Sequence[int]], measure: UUID) -> Sample:
+    """Return the guests of a variant by one measure of a goal."""
+    guests = dict(zip(numbers.SUMS, measures.get(numbers.GUESTS, _NOTHING), strict=True))
+    own = dict(zip(numbers.SUMS, measures.get(measure, _NOTHING), strict=True))
+    n = guests["n"]
+    if goal.kind in RATIOS:
+        d, dd = own["d"], own["dd"]
+    elif goal.unit is Unit.SESSION:
+        d, dd = guests["y"], guests["yy"]
+    else:
+        d, dd = n * MICROS, n * MICROS * MICROS
+    return Sample(
+        n=n, y=own["y"], yy=own["yy"], d=d, dd=dd, yd=own["yd"],
+        x=own["x"], xx=own["xx"], xy=own["xy"], xd=own["xd"],
+    )  # fmt: skip

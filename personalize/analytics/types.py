@@ -1,0 +1,111 @@
+"""What is asked of a flow's results, and what is answered; shown by the admin and the API alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from uuid import UUID
+
+from personalize.goals.types import Goal
+from personalize.statistics.comparisons import Comparison
+from personalize.statistics.report import Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Guests who saw the flow first from one day to another, in one phase; None: no bound."""
+
+    phase: int
+    since: date | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """How often a variant ran, in how many runs a visit was known, and how fast."""
+
+    executions: int = 0
+    errors: int = 0
+    attributable: int = 0
+    duration_ms: int = 0
+    #: Runs that took at most so many milliseconds; the key None: longer than any.
+    latencies: Mapping[int | None, int] = field(default_factory=dict)
+
+    def latency(self, share: float) -> int | None:
+        """Return the milliseconds within which this share of the runs was done; None: longer."""
+        wanted, reached = share * self.executions, 0
+        for most, count in self.latencies.items():
+            reached += count
+            if reached >= wanted and reached:
+                return most
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoalResult:
+    """
+    What a variant came to by a goal. total: y, in whole units; per: what it is divided by.
+
+    mean: total / per; of a quantile goal the quantile. capped: the share of guests who count for
+    less than they came to. steps: of a funnel, how many got as far as each step.
+    """
+
+    goal: Goal
+    total: float
+    per: float
+    mean: float | None
+    comparison: Comparison | None = None
+    capped: float = 0.0
+    steps: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantResult:
+    """A variant, or those who were held out: who saw it, and what came of it."""
+
+    ref: UUID
+    name: str
+    is_control: bool
+    weight: float
+    guests: int
+    visits: int
+    runs: Runs
+    goals: Sequence[GoalResult]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """The primary goal's effect by all who had come by the end of a day: variant -> comparison."""
+
+    day: date
+    guests: Mapping[UUID, int]
+    comparisons: Mapping[UUID, Comparison]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowResults:
+    """
+    What came of a flow. mixed: guests who saw several variants, who count for none of them.
+
+    attributable: the share of runs in which the visit was known. report: None where nothing is
+    compared. is_measuring: goals are new, and what was seen before is still being measured.
+    frozen_before: earlier days can not be made again from the events.
+    """
+
+    span: Span
+    phases: Sequence[int]
+    variants: Sequence[VariantResult]
+    mixed: int
+    attributable: float | None
+    report: Report | None
+    over_time: Sequence[Moment]
+    is_measuring: bool
+    frozen_before: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """A part of the guests, by what they had at their first exposure, and its comparisons."""
+
+    name: str
+    guests: Mapping[UUID, int]
+    comparisons: Sequence[Comparison]
