@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from tracking.models import Event
-from tracking.types import TRACKING_TYPE, ClientConfig
+from tracking.types import HOLDOUT_TYPE, TRACKING_TYPE, ClientConfig
 from tracking.wire.common import IDENTITY_TYPE, VIEW_TYPE, id_text
 
 #: Types of events that are calls of another kind than track.
@@ -29,6 +29,7 @@ def as_document(event: Event, client: ClientConfig) -> dict[str, Any]:
 
     `arbitraryData` is the payload as it was sent. A TRACKING event has the
     run there twice, once under `_bx_arbitraryDataV3ga`, as clients expect it.
+    A HOLDOUT event says which run there would have been.
     """
     pos = event.point_of_sale.name if event.point_of_sale else None
     document: dict[str, Any] = {
@@ -46,6 +47,9 @@ def as_document(event: Event, client: ClientConfig) -> dict[str, Any]:
     if event.type == TRACKING_TYPE:
         document["flowExecutionRef"] = event.flow_execution_ref
         document["arbitraryData"] = _tracking_data(event, pos)
+    elif event.type == HOLDOUT_TYPE:
+        document["flowExecutionRef"] = event.flow_execution_ref
+        document["arbitraryData"] = event.data
     else:
         document["arbitraryData"] = event.data
     if event.warnings:

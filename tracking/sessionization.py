@@ -125,6 +125,8 @@ class _Visits:
         self.latest_channel = {visit.browser_id: visit.channel for visit in self.open.values()}
         self.closed = [visit for visit in known if visit.status == _CLOSED]
         self.begun: list[_Visit] = []
+        #: Visits that are a request's own, by its entry.
+        self.own: dict[uuid.UUID, _Visit] = {}
 
     def all(self) -> list[_Visit]:
         known = {id(visit): visit for visit in (*self.open.values(), *self.closed, *self.begun)}
@@ -134,7 +136,7 @@ class _Visits:
         if item.guest is None:
             return None
         if item.message.own_session:
-            return self._begin(item, item.guest, _channel(item), closed=True)
+            return self._own(item, item.guest)
         if item.browser_id is None:
             return None
         channel = item.message.channel or self.latest_channel.get(item.browser_id, "")
@@ -147,6 +149,16 @@ class _Visits:
         if visit.status == _CLOSED and self.open.get(_slot(visit)) is visit:
             del self.open[_slot(visit)]
             self.closed.append(visit)
+        return visit
+
+    def _own(self, item: Identified, guest: GuestKey) -> _Visit:
+        """Return the visit that one request is, with all of its messages."""
+        origin = item.message.entry.origin
+        visit = self.own.get(origin)
+        if visit is None:
+            visit = self.own[origin] = self._begin(item, guest, _channel(item), closed=True)
+        else:
+            visit.join(item)
         return visit
 
     def _find(self, item: Identified, slot: _Slot) -> _Visit | None:

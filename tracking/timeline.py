@@ -17,7 +17,7 @@ from tracking.commerce.vocabulary import Line as ItemLine
 from tracking.models import Event, Guest
 from tracking.semantics import Semantic, Value
 from tracking.semantics.table import Spec
-from tracking.types import TRACKING_TYPE, ClientConfig, ItemKey
+from tracking.types import HOLDOUT_TYPE, TRACKING_TYPE, ClientConfig, ItemKey
 from tracking.wire.common import VIEW_TYPE
 from tracking.wire.ibexa import DIALECT as IBEXA
 
@@ -174,6 +174,9 @@ def _sentence(event: Event) -> str:
         if variant:
             return _("Saw “%(flow)s”, variant “%(variant)s”") % {"flow": flow, "variant": variant}
         return _("Saw “%(flow)s”") % {"flow": flow}
+    if event.type == HOLDOUT_TYPE:
+        flow = event.data.get("flowExecution", {}).get("flowFriendlyId", "")
+        return _("Was held out of “%(flow)s”, and shown nothing") % {"flow": flow}
     if event.type == VIEW_TYPE:
         return _("Viewed “%(page)s”") % {"page": event.data.get("page") or "/"}
     if event.type == "IDENTITY":

@@ -29,6 +29,10 @@ UNNAMED = "UNNAMED"
 DEVICES = (BROWSER, BOT, UNNAMED)
 #: Type of the event that a flow's run leaves: written by the flow walk alone.
 TRACKING_TYPE = "TRACKING"
+#: Type of the event that a flow leaves for a guest who qualified and was held out of it.
+HOLDOUT_TYPE = "HOLDOUT"
+#: Types of events that the server alone writes: nobody sends them.
+SERVER_TYPES = frozenset({TRACKING_TYPE, HOLDOUT_TYPE})
 
 #: Header of an inbox entry whose browser has an id of ours, and no guest any more.
 RETURNS = "returns"

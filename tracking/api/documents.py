@@ -80,7 +80,8 @@ class EventDocument(msgspec.Struct, kw_only=True):
     ]
     sessionRef: UUID | None
     flowExecutionRef: Annotated[
-        UUID | UnsetType, Meta(description="Of TRACKING events: the run that it records.")
+        UUID | UnsetType,
+        Meta(description="Of TRACKING and HOLDOUT events: the run that it records or replaces."),
     ] = UNSET
     arbitraryData: Annotated[
         dict[str, Any],

@@ -39,7 +39,7 @@ class EventFilter(_OfGuests):
     )
     sessionRef = django_filters.UUIDFilter(field_name="session__ref", help_text="Of the visit.")
     flowRef = django_filters.UUIDFilter(
-        field_name="flow_ref", help_text="TRACKING events of this flow."
+        field_name="flow_ref", help_text="TRACKING and HOLDOUT events of this flow."
     )
     messageId = django_filters.CharFilter(
         field_name="message_id", help_text="The sender's own name of the event."

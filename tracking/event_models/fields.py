@@ -13,7 +13,7 @@ import msgspec
 
 from tracking.event_models import paths
 from tracking.event_models.paths import Steps
-from tracking.types import TRACKING_TYPE
+from tracking.types import SERVER_TYPES
 
 Type: TypeAlias = Literal["string", "integer", "float", "boolean", "object", "list", "any"]
 TYPES: Final[tuple[Type, ...]] = get_args(Type)
@@ -98,8 +98,8 @@ def type_fault(event_type: str) -> str:
         return "An event's type has a name, without space around it."
     if len(event_type) > _LONGEST_TYPE:
         return f"An event's type has at most {_LONGEST_TYPE} characters."
-    if event_type == TRACKING_TYPE:
-        return f"{TRACKING_TYPE} events are the server's own: nobody sends them."
+    if event_type in SERVER_TYPES:
+        return f"{event_type} events are the server's own: nobody sends them."
     return ""
 
 

@@ -25,7 +25,7 @@ from tracking import conf, db
 from tracking.event_models import observing
 from tracking.event_models.observing import Property
 from tracking.models import Client, SeenEvent, SeenProperty
-from tracking.types import TRACKING_TYPE, Message, Recorded
+from tracking.types import SERVER_TYPES, Message, Recorded
 
 logger = logging.getLogger("tracking")
 
@@ -71,7 +71,7 @@ _written_at = float("-inf")
 
 def note(messages: Sequence[Message], recorded: Recorded) -> None:
     """Count those of the messages that are events now, once the transaction has committed."""
-    refs = {told.ref for told in recorded.events if told.type != TRACKING_TYPE}
+    refs = {told.ref for told in recorded.events if told.type not in SERVER_TYPES}
     landed = [message for message in messages if message.ref in refs]
     if landed:
         db.on_commit(lambda: _count(landed))

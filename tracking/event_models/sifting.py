@@ -15,7 +15,7 @@ from tracking import db, suppression
 from tracking.event_models import catalog, checking
 from tracking.event_models.catalog import Models
 from tracking.models import Event, EventModel
-from tracking.types import TRACKING_TYPE, Message, Refused
+from tracking.types import SERVER_TYPES, Message, Refused
 
 logger = logging.getLogger("tracking")
 
@@ -53,7 +53,7 @@ def sift(messages: Sequence[Message]) -> tuple[list[Message], list[Refused]]:
 
 def _models(messages: Sequence[Message], read: _Read) -> Models:
     # Runs of flows are the server's own, and most of what there is: they ask for nothing.
-    clients = {message.client_id for message in messages if message.type != TRACKING_TYPE}
+    clients = {message.client_id for message in messages if message.type not in SERVER_TYPES}
     return read(clients) if clients else {}
 
 
@@ -61,7 +61,7 @@ def _judge(messages: Sequence[Message], models: Models) -> _Problems:
     found: _Problems = {}
     for message in messages:
         model = models.get((message.client_id, message.type))
-        if model is None or message.type == TRACKING_TYPE:
+        if model is None or message.type in SERVER_TYPES:
             continue
         try:
             problems = checking.check(message.data, model.node)

@@ -13,7 +13,7 @@ from tracking.types import (
     BOT,
     BROWSER,
     EMAIL,
-    TRACKING_TYPE,
+    SERVER_TYPES,
     Entry,
     IdentifierKey,
     PointOfSaleConfig,
@@ -50,9 +50,10 @@ def event_type(value: str) -> str:
     if len(value) > conf.settings().MAX_TYPE_LENGTH:
         limit = conf.settings().MAX_TYPE_LENGTH
         raise Rejected("type_too_long", f"type is longer than {limit} characters.")
-    if value == TRACKING_TYPE:
+    if value in SERVER_TYPES:
         raise Rejected(
-            "type_reserved", "TRACKING events are written by the server alone, when a flow runs."
+            "type_reserved",
+            f"{value} events are written by the server alone, when flows are called.",
         )
     return value
 
