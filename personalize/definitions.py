@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from personalize import flows
-from personalize.models import DecisionModel, Flow, Goal, Variant
+from personalize import flows, traffic
+from personalize.bucketing import BUCKETS
+from personalize.models import DecisionModel, ExclusionGroup, Flow, Goal, Variant
 from tracking import db
 
 
@@ -20,6 +21,9 @@ class VariantValues:
     content_type: str = Variant.ContentType.JSON
     is_control: bool = False
     weight: float = 1.0
+    #: The buckets that it is thought to get; they have to be what its weight comes to.
+    bucket_low: int | None = None
+    bucket_high: int | None = None
     ref: UUID | None = None
 
 
@@ -50,6 +54,14 @@ class Values:
     page_targeting: dict[str, Any] = field(default_factory=dict)
     audience: dict[str, Any] = field(default_factory=dict)
     allocation: float = 100.0
+    traffic_mode: str = Flow.TrafficMode.UNIQUE
+    bucket_low: int = 1
+    bucket_high: int = BUCKETS
+    #: Ref or name of the exclusion group; None for none.
+    exclusion_group: str | None = None
+    group_low: float = 0.0
+    group_high: float = 100.0
+    holdout: float = 0.0
     #: Friendly id of the model that decides for the flow; None for none.
     decision_model: str | None = None
     variants: Sequence[VariantValues] = ()
@@ -61,7 +73,8 @@ def create(client_id: int, values: Values, *, now: datetime) -> Flow:
     """Make a flow, in the status that is asked for. Raises FlowError; then nothing was made."""
     flow = Flow(client_id=client_id, subtype=values.subtype)
     with db.write():
-        _write(flow, values, now=now)
+        _write(flow, values)
+        _archive(flow, values, now=now)
         if values.status not in (None, Flow.Status.DRAFT):
             flows.transition(flow, values.status or "", now=now)
     return flow
@@ -78,35 +91,39 @@ def replace(flow: Flow, values: Values, *, now: datetime) -> Flow:
     if values.subtype != flow.subtype:
         raise flows.FlowError("subtype_fixed", "An experience stays one; make an experiment.")
     with db.write():
-        _write(flow, values, now=now)
+        _write(flow, values)
         if flow.published is not None and flow.status != Flow.Status.COMPLETED:
             flows.publish(flow, now=now)
-            flows.reschedule(flow)
+            flows.reschedule(flow, now=now)
+        _archive(flow, values, now=now)
         if values.status not in (None, flow.status):
             flows.transition(flow, values.status or "", now=now)
     return flow
 
 
-def _write(flow: Flow, values: Values, *, now: datetime) -> None:
+def _write(flow: Flow, values: Values) -> None:
     if not values.name.strip():
         raise flows.FlowError("name_missing", "A flow needs a name.")
-    if not 0 <= values.allocation <= 100:
-        raise flows.FlowError("allocation_invalid", "allocation is 0 to 100 percent.")
     if values.starts_at and values.ends_at and values.starts_at >= values.ends_at:
         raise flows.FlowError("schedule_invalid", "The flow ends before it starts.")
     flow.name = values.name.strip()[:200]
     if values.friendly_id:
         flow.friendly_id = values.friendly_id
     for name in ("type", "description", "tags", "channels", "starts_at", "ends_at",
-                 "page_targeting", "audience", "allocation"):  # fmt: skip
+                 "page_targeting", "audience", "allocation", "traffic_mode", "bucket_low",
+                 "bucket_high", "group_low", "group_high", "holdout"):  # fmt: skip
         setattr(flow, name, getattr(values, name))
     flow.decision_model = _decision_model(flow.client_id, values.decision_model)
+    flow.exclusion_group = _exclusion_group(flow.client_id, values.exclusion_group)
     flows.save(flow)
-    if values.archived != flow.is_archived:
-        flows.archive(flow, archived=values.archived)
     _write_variants(flow, values.variants)
     if values.goals is not None:
         _write_goals(flow, values.goals)
+
+
+def _archive(flow: Flow, values: Values, *, now: datetime) -> None:
+    if values.archived != flow.is_archived:
+        flows.archive(flow, archived=values.archived, now=now)
 
 
 def _decision_model(client_id: int, friendly_id: str | None) -> DecisionModel | None:
@@ -121,6 +138,17 @@ def _decision_model(client_id: int, friendly_id: str | None) -> DecisionModel | 
     return found
 
 
+def _exclusion_group(client_id: int, named: str | None) -> ExclusionGroup | None:
+    if not named:
+        return None
+    found = traffic.group_named(client_id, named)
+    if found is None:
+        raise flows.FlowError(
+            "group_unknown", f"There is no exclusion group “{named}”: make it first."
+        )
+    return found
+
+
 def _write_variants(flow: Flow, given: Sequence[VariantValues]) -> None:
     if sum(variant.is_control for variant in given) > 1:
         raise flows.FlowError("control_ambiguous", "One variant can be the control.")
@@ -129,6 +157,7 @@ def _write_variants(flow: Flow, given: Sequence[VariantValues]) -> None:
     flow.variants.exclude(ref__in=kept).delete()
     # Which one is the control may move: no two are at any moment.
     flow.variants.update(is_control=False)
+    written: list[Variant] = []
     for position, values in enumerate(given):
         if values.weight < 0:
             raise flows.FlowError("weight_invalid", "A weight is 0 or more.")
@@ -141,6 +170,25 @@ def _write_variants(flow: Flow, given: Sequence[VariantValues]) -> None:
         variant.content = values.content
         flows.check_content(variant)
         variant.save()
+        written.append(variant)
+    _check_buckets(flow, given, written)
+
+
+def _check_buckets(flow: Flow, given: Sequence[VariantValues], written: Sequence[Variant]) -> None:
+    """Refuse buckets of a variant that do not follow from its weight."""
+    known = traffic.ranges_of(flow, written)
+    for values, variant in zip(given, written, strict=True):
+        own = known.get(str(variant.ref))
+        have = (own.low, own.high) if own else (None, None)
+        wanted = (values.bucket_low, values.bucket_high)
+        if any(end is not None and end != has for end, has in zip(wanted, have, strict=True)):
+            told = f"{own.low} to {own.high}" if own else "none"
+            raise flows.FlowError(
+                "splits_invalid",
+                f"The buckets of a variant follow from its share: “{variant.name}” gets {told}, "
+                f"not {wanted[0]} to {wanted[1]}. Leave lowSplit and highSplit out, or change "
+                "split.",
+            )
 
 
 def _write_goals(flow: Flow, given: Sequence[GoalValues]) -> None:

@@ -36,12 +36,12 @@ from personalize.snapshots import Definition, FlowSnapshot, VariantSnapshot
 from personalize.types import FlowRequest, Gate, OfferState, Outcome, Reason
 from tracking import inbox
 from tracking.types import BOT, ClientConfig, PointOfSaleConfig
+from tracking.wire import execution as wire
 from tracking.wire.common import BOT_CHANNEL
-from tracking.wire.execution import DIALECT, ExecutionBody, FlowExecution
 
 logger = logging.getLogger("personalize")
 
-SUCCESS, ERROR = "SUCCESS", "ERROR"
+SUCCESS, ERROR, HELD_OUT = "SUCCESS", "ERROR", "HELD_OUT"
 #: How a page builder names a component as it stands, among its variants.
 DEFAULT_SUFFIX = "_default"
 
@@ -52,7 +52,7 @@ class UnknownPointOfSale(LookupError):
 
 def execute(request: FlowRequest, client: ClientConfig, *, now: datetime) -> Outcome:
     """
-    Run the first flow that this request may run, and record it.
+    Run the first flow that this request may run, and record it, and who was held out before.
 
     Raises UnknownPointOfSale; every other way out is an Outcome with its reason.
     """
@@ -64,9 +64,11 @@ def execute(request: FlowRequest, client: ClientConfig, *, now: datetime) -> Out
         request, visitor, candidates, client=client, point_of_sale=point_of_sale, now=now
     )
     _count_source_faults(candidates, facts, visitor, client, now=now)
-    chosen, gates = choose(candidates, facts, visitor, channel=request.channel, now=now)
+    chosen, gates, held_out = choose(candidates, facts, visitor, channel=request.channel, now=now)
     exits.count(client.id, candidates, gates, now=now)
+    body = _body(held_out, visitor, request, point_of_sale, spent_ms=_spent_ms(clock), now=now)
     if chosen is None:
+        _record_held_out(body, client, now=now)
         return Outcome(reason=gates[-1].reason if gates else Reason.UNKNOWN_FLOW, gates=gates)
     decided = deciding.decide(chosen.definition, facts, visitor.catalog)
     _count_fault(decided, chosen, client, now=now)
@@ -74,13 +76,17 @@ def execute(request: FlowRequest, client: ClientConfig, *, now: datetime) -> Out
     gate = _not_showable(chosen, rendered, request.variants)
     if gate is not None:
         exits.count(client.id, candidates, [gate], now=now)
+        _record_held_out(body, client, now=now)
         return Outcome(reason=gate.reason, gates=[*gates, gate])
-    spent_ms = int((time.perf_counter() - clock) * 1000)
+    spent_ms = _spent_ms(clock)
     if request.deadline_ms is not None and spent_ms > request.deadline_ms:
         return Outcome(reason=Reason.LATE, gates=gates)
-    run = _run(chosen, visitor, rendered, spent_ms=spent_ms, now=now)
+    status = ERROR if rendered.error else SUCCESS
+    run = _run(
+        chosen.flow, visitor, status, variant_ref=chosen.variant.ref, spent_ms=spent_ms, now=now
+    )
     why = _why_it_ran(gates, chosen, decided, facts, visitor, request)
-    _record(run, why, chosen, decided, visitor, request, client, point_of_sale, now=now)
+    _record(body, run, why, chosen, decided, client, now=now)
     return _outcome(run, chosen, decided, rendered, gates, now=now)
 
 
@@ -95,6 +101,14 @@ class Chosen:
     @property
     def definition(self) -> Definition:
         return self.flow.definition
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A flow that this guest qualified for and is held out of, and the buckets that say so."""
+
+    flow: FlowSnapshot
+    assignment: bucketing.Assignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +127,14 @@ def choose(
     channel: str,
     now: datetime,
     explain: bool = False,
-) -> tuple[Chosen | None, list[Gate]]:
-    """Return the first candidate whose gates are all open, and the gates that closed before it."""
+) -> tuple[Chosen | None, list[Gate], list[HeldOut]]:
+    """
+    Return the first candidate whose gates are all open, and the gates that closed before it.
+
+    Those that closed because the guest is held out of that flow are told apart.
+    """
     closed: list[Gate] = []
+    held_out: list[HeldOut] = []
     holds = methodcaller("matches", facts)
     why = partial(_why, facts) if explain else None
     bucket_ref = str(visitor.bucket_ref)
@@ -128,15 +147,19 @@ def choose(
             holds=holds,
             bucket_ref=bucket_ref,
             segments=visitor.catalog.segments,
+            site_holdout=visitor.catalog.holdout,
             why=why,
         )
+        assignment = standing.assignment
         if standing.gate is not None:
             closed.append(standing.gate)
+            if assignment is not None and assignment.reason == "HELD_OUT":
+                held_out.append(HeldOut(flow, assignment))
             continue
-        assignment = standing.assignment
         assert assignment is not None and assignment.variant_ref is not None
-        return Chosen(flow, flow.definition.variants[assignment.variant_ref], assignment), closed
-    return None, closed
+        variant = flow.definition.variants[assignment.variant_ref]
+        return Chosen(flow, variant, assignment), closed, held_out
+    return None, closed, held_out
 
 
 def _why(facts: Facts, condition: Compiled) -> str:
@@ -163,6 +186,10 @@ def render(chosen: Chosen, decided: Decided, facts: Facts, visitor: Visitor) -> 
             extra={"flow": chosen.flow.friendly_id, "error": str(error)},
         )
         return Rendered(error=str(error))
+
+
+def _spent_ms(clock: float) -> int:
+    return int((time.perf_counter() - clock) * 1000)
 
 
 def _point_of_sale(request: FlowRequest, client: ClientConfig) -> PointOfSaleConfig:
@@ -229,19 +256,61 @@ def _count_fault(decided: Decided, chosen: Chosen, client: ClientConfig, *, now:
     exits.count(client.id, [chosen.flow], [fault], now=now)
 
 
+def _body(
+    held_out: Sequence[HeldOut],
+    visitor: Visitor,
+    request: FlowRequest,
+    point_of_sale: PointOfSaleConfig,
+    *,
+    spent_ms: int,
+    now: datetime,
+) -> wire.ExecutionBody:
+    """Return the call's row: whose visit it is in, and whom it held out. A run may join them."""
+    return wire.ExecutionBody(
+        held_out=[
+            wire.HeldOut(
+                flow_execution=_run(each.flow, visitor, HELD_OUT, spent_ms=spent_ms, now=now),
+                decision=_numbers(each.flow, each.assignment),
+            )
+            for each in held_out
+        ],
+        channel=request.channel,
+        point_of_sale=point_of_sale.name,
+        browser_id=visitor.browser_id,
+        births=request.births,
+        is_stranger=visitor.is_stranger,
+        own_session=visitor.browser_id is None,
+        language=request.language,
+        currency=request.currency,
+        page=request.page,
+        user_agent=request.user_agent[:1024],
+    )
+
+
 def _run(
-    chosen: Chosen, visitor: Visitor, rendered: Rendered, *, spent_ms: int, now: datetime
-) -> FlowExecution:
-    return FlowExecution(
+    flow: FlowSnapshot,
+    visitor: Visitor,
+    status: str,
+    *,
+    variant_ref: UUID | None = None,
+    spent_ms: int,
+    now: datetime,
+) -> wire.FlowExecution:
+    return wire.FlowExecution(
         ref=uuid.uuid4(),
         occurred_at=int(now.timestamp() * 1000),
-        flow_ref=chosen.flow.ref,
-        flow_friendly_id=chosen.flow.friendly_id,
-        flow_variant_ref=chosen.variant.ref,
+        flow_ref=flow.ref,
+        flow_friendly_id=flow.friendly_id,
+        flow_variant_ref=variant_ref,
         guest_ref=visitor.ref,
         flow_execution_time_ms=spent_ms,
-        status=ERROR if rendered.error else SUCCESS,
+        status=status,
     )
+
+
+def _numbers(flow: FlowSnapshot, assignment: bucketing.Assignment) -> dict[str, Any]:
+    definition = flow.definition
+    return {"revision": definition.number, "phase": definition.phase, **assignment.numbers}
 
 
 def _why_it_ran(
@@ -283,45 +352,41 @@ def _why_it_ran(
 
 
 def _record(
-    run: FlowExecution,
+    body: wire.ExecutionBody,
+    run: wire.FlowExecution,
     why: dict[str, msgspec.Raw],
     chosen: Chosen,
     decided: Decided,
-    visitor: Visitor,
-    request: FlowRequest,
     client: ClientConfig,
-    point_of_sale: PointOfSaleConfig,
     *,
     now: datetime,
-) -> UUID:
-    body = ExecutionBody(
-        flow_execution=run,
-        channel=request.channel,
-        point_of_sale=point_of_sale.name,
-        browser_id=visitor.browser_id,
-        births=request.births,
-        is_stranger=visitor.is_stranger,
-        own_session=visitor.browser_id is None,
-        language=request.language,
-        currency=request.currency,
-        page=request.page,
-        user_agent=request.user_agent[:1024],
-        decision={
-            "revision": chosen.definition.number,
-            "variant": chosen.variant.name,
-            "allocationBucket": chosen.assignment.allocation_bucket,
-            "splitBucket": chosen.assignment.split_bucket,
-            **decided.summary(),
-        },
-        companions=why,
+) -> None:
+    decision = {
+        **_numbers(chosen.flow, chosen.assignment),
+        "variant": chosen.variant.name,
+        **decided.summary(),
+    }
+    _accept(
+        msgspec.structs.replace(body, flow_execution=run, decision=decision, companions=why),
+        client,
+        now=now,
     )
-    return inbox.accept(
-        client=client, dialect=DIALECT, body=msgspec.json.encode(body), received_at=now
+
+
+def _record_held_out(body: wire.ExecutionBody, client: ClientConfig, *, now: datetime) -> None:
+    """Record a call that ran nothing, where it held somebody out; of others nothing is kept."""
+    if body.held_out:
+        _accept(body, client, now=now)
+
+
+def _accept(body: wire.ExecutionBody, client: ClientConfig, *, now: datetime) -> None:
+    inbox.accept(
+        client=client, dialect=wire.DIALECT, body=msgspec.json.encode(body), received_at=now
     )
 
 
 def _outcome(
-    run: FlowExecution,
+    run: wire.FlowExecution,
     chosen: Chosen,
     decided: Decided,
     rendered: Rendered,

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from personalize import catalogs, friendly_ids, rendering, stored_conditions
+from personalize import catalogs, friendly_ids, phases, rendering, stored_conditions, traffic
 from personalize.goals import document as goal_documents
 from personalize.models import Flow, FlowRevision, Goal, Variant
 from tracking import db
@@ -74,7 +74,7 @@ def check_friendly_id(flow: Flow, wanted: str) -> None:
 
 def save(flow: Flow, *, by: AbstractBaseUser | None = None) -> Flow:
     """
-    Store a flow's draft. Raises FlowError when a condition or the id is not valid.
+    Store a flow's draft. Raises FlowError when a condition, the traffic or the id is not valid.
 
     What runs does not change before it is published.
     """
@@ -83,6 +83,7 @@ def save(flow: Flow, *, by: AbstractBaseUser | None = None) -> Flow:
         if problems:
             raise FlowError("condition_invalid", f"{name}: {problems[0]}")
     _check_decision_model(flow)
+    _check_traffic(flow)
     with db.write():
         # Under the lock, so that two who ask for one id at once are told apart.
         catalogs.lock(flow.client_id)
@@ -134,11 +135,15 @@ def publish(flow: Flow, *, by: AbstractBaseUser | None = None, now: datetime) ->
     _check_runnable(flow, variants, goals)
     with db.write():
         version = catalogs.next_version(flow.client_id)
-        last = flow.revisions.order_by("-number").values_list("number", flat=True).first() or 0
+        last = _last_revision(flow)
+        definition = definition_of(flow, variants, goals, before=last)
+        # Read under the lock: somebody else may just have let it run.
+        if traffic.running().filter(pk=flow.pk).exists():
+            _check_room(flow, definition, now=now)
         revision = FlowRevision.objects.create(
             flow=flow,
-            number=last + 1,
-            definition=definition_of(flow, variants, goals),
+            number=last.number + 1 if last else 1,
+            definition=definition,
             published_at=now,
             published_by=by,  # type: ignore[misc]
         )
@@ -172,6 +177,9 @@ def transition(flow: Flow, to: str, *, by: AbstractBaseUser | None = None, now: 
     if to == flow.status:
         return flow
     with db.write():
+        catalogs.lock(flow.client_id)
+        if to in traffic.RUNNING and not flow.is_archived:
+            _check_room_to_run(flow, now=now)
         if flow.published is None and to != Status.COMPLETED:
             publish(flow, by=by, now=now)
         version = catalogs.next_version(flow.client_id)
@@ -184,18 +192,30 @@ def transition(flow: Flow, to: str, *, by: AbstractBaseUser | None = None, now: 
     return flow
 
 
-def archive(flow: Flow, *, archived: bool) -> None:
-    """Put a flow out of sight, or back. An archived flow answers no calls."""
+def archive(flow: Flow, *, archived: bool, now: datetime) -> None:
+    """
+    Put a flow out of sight, or back. An archived flow answers no calls.
+
+    Raises FlowError where one that comes back has lost its part of an exclusion group.
+    """
     with db.write():
         version = catalogs.next_version(flow.client_id)
+        if not archived and flow.status in traffic.RUNNING:
+            _check_room_to_run(flow, now=now)
         Flow.objects.filter(pk=flow.pk).update(is_archived=archived, catalog_version=version)
     flow.is_archived = archived
 
 
-def reschedule(flow: Flow) -> None:
-    """Let the running processes see the flow's start and end as they are now."""
+def reschedule(flow: Flow, *, now: datetime) -> None:
+    """
+    Let the running processes see the flow's start and end as they are now.
+
+    Raises FlowError where one that runs again has lost its part of an exclusion group.
+    """
     with db.write():
         version = catalogs.next_version(flow.client_id)
+        if flow.status in traffic.RUNNING and not flow.is_archived:
+            _check_room_to_run(flow, now=now)
         Flow.objects.filter(pk=flow.pk).update(
             starts_at=flow.starts_at, ends_at=flow.ends_at, catalog_version=version
         )
@@ -228,19 +248,20 @@ def catch_up(*, now: datetime) -> int:
     return moved
 
 
-def draft_of(flow: Flow) -> dict[str, Any]:
-    """Return the draft in the form of a published definition."""
-    variants = list(flow.variants.order_by("position", "pk"))
-    return definition_of(flow, variants, list(flow.goals.order_by("position", "pk")))
-
-
 def _measures(revision: FlowRevision) -> set[str]:
     return {goal["ref"] for goal in revision.definition.get("goals", ())}
 
 
-def definition_of(flow: Flow, variants: list[Variant], goals: list[Goal]) -> dict[str, Any]:
-    """Return everything that decides how the flow runs, as plain JSON."""
-    return {
+def definition_of(
+    flow: Flow, variants: list[Variant], goals: list[Goal], *, before: FlowRevision | None
+) -> dict[str, Any]:
+    """
+    Return everything that decides how the flow runs, as plain JSON.
+
+    `before` is the revision that it follows: where that divides guests otherwise, this begins a
+    new phase.
+    """
+    definition: dict[str, Any] = {
         "name": flow.name,
         "friendlyId": flow.friendly_id,
         "type": flow.type,
@@ -251,6 +272,7 @@ def definition_of(flow: Flow, variants: list[Variant], goals: list[Goal]) -> dic
         "pageTargeting": flow.page_targeting,
         "audience": flow.audience,
         "allocation": flow.allocation,
+        **traffic.in_definition(flow),
         **({"decisionModel": flow.decision_model.friendly_id} if flow.decision_model else {}),
         "variants": [
             {
@@ -265,6 +287,36 @@ def definition_of(flow: Flow, variants: list[Variant], goals: list[Goal]) -> dic
         ],
         "goals": [goal_document(goal) for goal in goals],
     }
+    phase = phases.number_of(before.definition if before else None, definition)
+    return {**definition, "phase": phase}
+
+
+def draft_of(flow: Flow) -> dict[str, Any]:
+    """Return the draft as it would be published now."""
+    variants = list(flow.variants.order_by("position", "pk"))
+    goals = list(flow.goals.order_by("position", "pk"))
+    return definition_of(flow, variants, goals, before=flow.published)
+
+
+def traffic_warnings(flow: Flow, *, now: datetime) -> list[str]:
+    """
+    Say what a person should judge of the draft's traffic.
+
+    A split that differs from what runs, and running flows that share universal buckets.
+    """
+    draft = draft_of(flow)
+    told = list(traffic.overlap_warnings(flow, draft, now=now))
+    published = flow.published
+    if published is None or flow.status not in (*traffic.RUNNING, Status.PAUSED):
+        return told
+    if draft["phase"] != published.definition.get("phase", 1):
+        told.insert(
+            0,
+            f"Publishing begins phase {draft['phase']}: "
+            f"{phases.words(published.definition, draft)}. Guests may move from one variant to "
+            "another, and results of the two phases do not add up.",
+        )
+    return told
 
 
 def _check_runnable(flow: Flow, variants: list[Variant], goals: list[Goal]) -> None:
@@ -282,6 +334,7 @@ def _check_runnable(flow: Flow, variants: list[Variant], goals: list[Goal]) -> N
     elif len(variants) > 1:
         raise FlowError("variants_too_many", "An experience has one variant; use an experiment.")
     _check_decision_model(flow)
+    _check_traffic(flow)
     if flow.decision_model is not None and flow.decision_model.published_id is None:
         raise FlowError(
             "decision_unpublished",
@@ -290,12 +343,37 @@ def _check_runnable(flow: Flow, variants: list[Variant], goals: list[Goal]) -> N
         )
     if not any(variant.weight > 0 for variant in variants):
         raise FlowError("weights_missing", "No variant has a share of the traffic.")
+    no_bucket = traffic.bucket_problem(flow, variants)
+    if no_bucket:
+        raise FlowError("buckets_too_few", no_bucket)
     for variant in variants:
         check_content(variant)
     if len(goals) > MAX_GOALS:
         raise FlowError("goals_too_many", f"A flow has {MAX_GOALS} goals at most.")
     for goal in goals:
         check_goal(goal)
+
+
+def _check_traffic(flow: Flow) -> None:
+    problem = next(traffic.problems_of(flow), None)
+    if problem is not None:
+        raise FlowError(problem.code, problem.sentence)
+
+
+def _check_room(flow: Flow, definition: Mapping[str, Any], *, now: datetime) -> None:
+    problem = traffic.room_problem(flow, definition, now=now)
+    if problem:
+        raise FlowError("group_overlap", problem)
+
+
+def _check_room_to_run(flow: Flow, *, now: datetime) -> None:
+    """Under the client's lock, see that what is going to run has its part of its group."""
+    revision = _last_revision(flow)
+    _check_room(flow, revision.definition if revision else draft_of(flow), now=now)
+
+
+def _last_revision(flow: Flow) -> FlowRevision | None:
+    return flow.revisions.order_by("-number").first()
 
 
 def _check_decision_model(flow: Flow) -> None:

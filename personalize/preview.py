@@ -91,7 +91,7 @@ def preview(
     facts = context.facts(
         request, visitor, [snapshot], client=client, point_of_sale=visit.point_of_sale, now=now
     )
-    chosen, closed = execution.choose(
+    chosen, closed, _ = execution.choose(
         [snapshot], facts, visitor, channel=channel, now=now, explain=True
     )
     gates = targeting.told(
@@ -102,6 +102,7 @@ def preview(
         explain=lambda condition: condition.explain(facts),
         bucket_ref=str(visitor.bucket_ref),
         segments=catalog.segments,
+        site_holdout=catalog.holdout,
     )
     decided = deciding.decide(snapshot.definition, facts, catalog)
     return Preview(

@@ -13,6 +13,7 @@ from personalize.models import (
     DecisionModel,
     DecisionRecord,
     DecisionRevision,
+    ExclusionGroup,
     Execution,
     ExitCount,
     Exposure,
@@ -21,6 +22,7 @@ from personalize.models import (
     FlowRevision,
     Goal,
     GuestGoal,
+    Holdout,
     Offer,
     OfferTemplate,
     Segment,
@@ -78,4 +80,6 @@ privacy.exempt(DecisionModel, "How is decided, as staff have made it.")
 privacy.exempt(DecisionRevision, "How was decided, as staff have made it.")
 privacy.exempt(Offer, "What can be offered, as staff have made it.")
 privacy.exempt(OfferTemplate, "What offers are made of, as staff have made it.")
+privacy.exempt(ExclusionGroup, "Which flows share no guest, as staff have made it.")
+privacy.exempt(Holdout, "How many are shown nothing, as staff have made it.")
 privacy.exempt(Segment, "Whom to address, as staff have made it.")

@@ -74,9 +74,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     """
     One decision.
 
-    readings: packed values by subject. held: of subjects whose value was not kept, the keys of
-    the leaves that held. passed: the flows before, but for `passed_more` further ones. is_bare:
-    there was too much to keep what was read at all.
+    Buckets: those that the flow's traffic asks for. readings: packed values by subject. held: of
+    subjects whose value was not kept, the keys of the leaves that held. passed: the flows before,
+    but for `passed_more` further ones. is_bare: there was too much to keep what was read at all.
     """
 
     version: int
@@ -86,9 +86,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     flow: str
     revision: int
     bucket_ref: str
-    allocation_bucket: float
-    split_bucket: float
     variant: str
+    allocation_bucket: float | None = None
+    split_bucket: float | None = None
+    universal_bucket: int | None = None
+    group_bucket: float | None = None
+    holdout_bucket: float | None = None
     passed: list[PassedFlow] = []
     passed_more: int = 0
     readings: dict[str, Any] = {}
@@ -198,6 +201,9 @@ def _record(made: Made, level: _Level) -> Record:
         bucket_ref=made.bucket_ref,
         allocation_bucket=assignment.allocation_bucket,
         split_bucket=assignment.split_bucket,
+        universal_bucket=assignment.universal_bucket,
+        group_bucket=assignment.group_bucket,
+        holdout_bucket=assignment.holdout_bucket,
         variant=assignment.variant_ref or "",
         passed=[
             PassedFlow(gate.flow, made.asked[gate.flow].number, gate.reason.value) for gate in named

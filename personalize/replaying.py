@@ -18,6 +18,8 @@ from personalize.records import PassedFlow, Record, RecordedDecision
 from personalize.targeting import Gated, Standing
 from personalize.types import Reason
 
+_BUCKETS = ("allocation", "split", "universal", "group", "holdout")
+
 
 class Deciding(Protocol):
     """A revision of a decision model."""
@@ -111,8 +113,9 @@ def _chosen(record: Record, recalled: Recalled, revisions: Revisions, replayed: 
         _compare("gate", Reason.EXECUTED.value, standing.gate.reason.value, replayed)
         return
     assignment = bucketing.assign(traffic=flow.traffic, bucket_ref=record.bucket_ref)
-    _compare("allocation bucket", record.allocation_bucket, assignment.allocation_bucket, replayed)
-    _compare("split bucket", record.split_bucket, assignment.split_bucket, replayed)
+    for kind in _BUCKETS:
+        name = f"{kind}_bucket"
+        _compare(f"{kind} bucket", getattr(record, name), getattr(assignment, name), replayed)
     _compare("variant", record.variant, assignment.variant_ref or "", replayed)
 
 

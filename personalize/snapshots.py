@@ -1,6 +1,6 @@
 """
 What the walk runs: published flows and decision models, offers and segments, compiled once for
-each revision and process, always current.
+each revision and process, always current; and who is held out of all of it.
 
 `catalog` is given the version that the guest query read in the same moment;
 when it has moved, just what changed since is read again.
@@ -17,11 +17,19 @@ from typing import Any
 from uuid import UUID
 
 from personalize import conditions, decisions, rendering, segment_index
-from personalize.bucketing import Split, Traffic
+from personalize.bucketing import BucketRange, GroupPart, SiteHoldout, Split, Traffic
 from personalize.conditions import Facts, Needs
 from personalize.goals import document as goal_documents
 from personalize.goals.types import Goal
-from personalize.models import DecisionModel, Flow, FlowCatalog, FlowRevision, Offer, Segment
+from personalize.models import (
+    DecisionModel,
+    Flow,
+    FlowCatalog,
+    FlowRevision,
+    Holdout,
+    Offer,
+    Segment,
+)
 from personalize.types import OfferState
 from tracking.types import ClientConfig
 
@@ -114,9 +122,24 @@ class Definition:
         splits = [
             Split(variant_ref=ref, weight=variant.weight) for ref, variant in self.variants.items()
         ]
+        buckets, group = self.values.get("buckets"), self.values.get("exclusionGroup")
         return Traffic(
-            salt=self.values["salt"], splits=splits, percent=self.values.get("allocation", 100)
+            salt=self.values["salt"],
+            splits=splits,
+            percent=self.values.get("allocation", 100),
+            universal=BucketRange(low=buckets[0], high=buckets[1]) if buckets else None,
+            group=GroupPart(
+                salt=group["ref"], name=group["name"], low=group["low"], high=group["high"]
+            )
+            if group
+            else None,
+            holdout=self.values.get("holdout", 0),
         )
+
+    @property
+    def phase(self) -> int:
+        """How often the split was another one before, and one more."""
+        return int(self.values.get("phase", 1))
 
     @cached_property
     def goals(self) -> tuple[Goal, ...]:
@@ -286,6 +309,7 @@ class Catalog:
     decision_models: Mapping[str, DecisionSnapshot] = field(default_factory=dict)
     offers: Mapping[str, OfferSnapshot] = field(default_factory=dict)
     segments: Mapping[str, SegmentSnapshot] = field(default_factory=dict)
+    holdout: SiteHoldout | None = None
     _needs: dict[str, DecisionNeeds] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -394,6 +418,7 @@ def _read(client_id: int, known: Catalog | None, version: int) -> Catalog:
         _read_decision_models(client_id, dict(kept.decision_models), since),
         _read_offers(client_id, dict(kept.offers), since),
         _read_segments(client_id, dict(kept.segments), since),
+        _read_holdout(client_id),
     )
 
 
@@ -458,6 +483,11 @@ def _read_segments(
             condition_tree=segment.condition,
         )
     return segments
+
+
+def _read_holdout(client_id: int) -> SiteHoldout | None:
+    row = Holdout.objects.filter(client=client_id, is_active=True).first()
+    return SiteHoldout(salt=str(row.ref), name=row.name, percent=row.percent) if row else None
 
 
 def snapshot_of(offer: Offer) -> OfferSnapshot:

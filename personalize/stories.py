@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from personalize import bucketing
-from personalize.bucketing import Assignment, Split
+from personalize.bucketing import Assignment, Split, Traffic
 from personalize.conditions.wording import show
 from personalize.decisions import RowReport
 from personalize.targeting import Gated, GateReport
@@ -32,7 +32,12 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VariantShare:
-    """A variant's weight, and from where to before where, of 100, its guests stand."""
+    """
+    A variant's weight, and where its guests stand.
+
+    In unique mode from low to before high of 100; in universal mode from bucket low to bucket
+    high, both included. Both are 0 where it has no guests.
+    """
 
     ref: str
     name: str
@@ -46,20 +51,42 @@ class Share:
     """
     The variant that a guest has, and the numbers that say so.
 
-    Buckets are of 100: who stands below `percent` is let in.
+    In unique mode buckets are of 100, and who stands below `percent` is let in; in universal mode
+    the guest has one bucket, and those two are None.
     """
 
     mine: VariantShare
     is_control: bool
-    allocation_bucket: float
     percent: float
-    split_bucket: float
     shares: Sequence[VariantShare]
+    allocation_bucket: float | None = None
+    split_bucket: float | None = None
+    universal_bucket: int | None = None
+    group_bucket: float | None = None
+    holdout_bucket: float | None = None
+
+    @property
+    def stands(self) -> float:
+        """Where of 100 the guest stands among the variants."""
+        if self.universal_bucket is not None:
+            return (self.universal_bucket - 0.5) / bucketing.BUCKETS * 100
+        return self.split_bucket or 0.0
+
+    def drawn(self, share: VariantShare) -> tuple[float, float]:
+        """Return from where to where of 100 a variant's guests stand."""
+        if self.universal_bucket is None or not share.high:
+            return share.low, share.high
+        return (share.low - 1) / bucketing.BUCKETS * 100, share.high / bucketing.BUCKETS * 100
 
     @property
     def sentence(self) -> str:
         if len(self.shares) == 1:
             return f"Variant “{self.mine.name}”, the only one."
+        if self.universal_bucket is not None:
+            return (
+                f"Variant “{self.mine.name}” because bucket {self.universal_bucket} is one of "
+                f"{self.mine.low:g} to {self.mine.high:g}."
+            )
         return (
             f"Variant “{self.mine.name}” because bucket {self.split_bucket:.2f} falls in "
             f"{self.mine.low:g} to {self.mine.high:g}."
@@ -213,25 +240,36 @@ def share_of(
 
     variants: name, and whether it is the control, by ref.
     """
-    shares = [_variant_share(split, flow.traffic.splits, variants) for split in flow.traffic.splits]
+    shares = [_variant_share(split, flow.traffic, variants) for split in flow.traffic.splits]
     mine = next((share for share in shares if share.ref == assignment.variant_ref), None)
     if mine is None:
         return None
     return Share(
         mine=mine,
         is_control=variants[mine.ref][1],
-        allocation_bucket=assignment.allocation_bucket * 100,
         percent=flow.traffic.percent,
-        split_bucket=assignment.split_bucket * 100,
         shares=shares,
+        allocation_bucket=_of_100(assignment.allocation_bucket),
+        split_bucket=_of_100(assignment.split_bucket),
+        universal_bucket=assignment.universal_bucket,
+        group_bucket=_of_100(assignment.group_bucket),
+        holdout_bucket=_of_100(assignment.holdout_bucket),
     )
 
 
+def _of_100(bucket: float | None) -> float | None:
+    return None if bucket is None else bucket * 100
+
+
 def _variant_share(
-    split: Split, splits: Sequence[Split], variants: Mapping[str, tuple[str, bool]]
+    split: Split, traffic: Traffic, variants: Mapping[str, tuple[str, bool]]
 ) -> VariantShare:
-    low, high = bucketing.span(splits, split.variant_ref)
     name, _ = variants[split.variant_ref]
+    if traffic.universal is not None:
+        own = traffic.ranges.get(split.variant_ref)
+        first, last = (own.low, own.high) if own else (0, 0)
+        return VariantShare(split.variant_ref, name, split.weight, first, last)
+    low, high = bucketing.span(traffic.splits, split.variant_ref)
     return VariantShare(
         split.variant_ref, name, split.weight, round(low * 100, 4), round(high * 100, 4)
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from personalize import bucketing
-from personalize.bucketing import Assignment, Traffic
+from personalize.bucketing import Assignment, SiteHoldout, Traffic
 from personalize.conditions import Compiled, Explanation
 from personalize.types import Gate, Reason
 
@@ -78,13 +78,18 @@ def admit(
     holds: Holds,
     bucket_ref: str,
     segments: Collection[str] | None = None,
+    site_holdout: SiteHoldout | None = None,
     why: Callable[[Compiled], str] | None = None,
 ) -> Standing:
     """
     Ask the gates in their order. `why` words the reason of a condition that does not hold.
 
     `segments`: the friendly ids of all that there are; None where those that it names were there.
+    `site_holdout`: who is shown nothing on the whole site; None where nobody is.
     """
+    if is_live and site_holdout is not None and site_holdout.holds(bucket_ref):
+        held = _site_holdout_gate(site_holdout, bucket_ref)
+        return Standing(Gate(name, held.reason, held.because[0]))
     problem = _problem(flow, segments)
     gate = _closed_gate(name, flow, is_live, problem, channel, holds, why)
     if gate is not None:
@@ -117,16 +122,11 @@ def _closed_gate(
 
 def not_assigned(name: str, traffic: Traffic, assignment: Assignment) -> Gate | None:
     """Return the gate that kept a guest without a variant, or None."""
-    if not assignment.allocated:
-        return Gate(
-            name,
-            Reason.NOT_ALLOCATED,
-            f"{traffic.percent:g} % of the guests are let in; this guest stands at "
-            f"{assignment.allocation_bucket * 100:.2f}.",
-        )
-    if assignment.variant_ref is None:
-        return Gate(name, Reason.NO_VARIANT, "No variant has a share of the traffic.")
-    return None
+    if assignment.reason == "ASSIGNED":
+        return None
+    reports = _traffic_gates(traffic, assignment)
+    closed = next((report for report in reports if not report.is_open), None)
+    return Gate(name, closed.reason, closed.because[-1]) if closed else None
 
 
 def _problem(flow: Gated, segments: Collection[str] | None) -> str:
@@ -147,18 +147,23 @@ def told(
     explain: Explain,
     bucket_ref: str,
     segments: Collection[str] | None = None,
+    site_holdout: SiteHoldout | None = None,
 ) -> Iterator[GateReport]:
     """
     Tell the gates one by one, also those behind a closed one.
 
-    With `is_live` None nothing is said of that: a draft need not be live. The traffic's gate is
-    told of whoever passes the others.
+    With `is_live` None nothing is said of that: a draft need not be live. The gates of the
+    traffic are told of whoever passes the others.
     """
     is_open = True
     if is_live is not None:
         live = "The flow is live." if is_live else _NOT_LIVE
         yield GateReport("Live", Reason.NOT_LIVE, is_live, [live])
         is_open = is_live
+    if site_holdout is not None:
+        held = _site_holdout_gate(site_holdout, bucket_ref)
+        yield held
+        is_open = is_open and held.is_open
     problem = _problem(flow, segments)
     if problem:
         yield GateReport("Conditions", Reason.UNREADABLE, False, [problem])
@@ -171,7 +176,7 @@ def told(
     yield audience
     if is_open and fits and pages.is_open and audience.is_open:
         assignment = bucketing.assign(traffic=flow.traffic, bucket_ref=bucket_ref)
-        yield _traffic_gate(name, flow.traffic, assignment)
+        yield from _traffic_gates(flow.traffic, assignment)
 
 
 def _condition_gate(name: str, reason: Reason, explanation: Explanation) -> GateReport:
@@ -179,15 +184,56 @@ def _condition_gate(name: str, reason: Reason, explanation: Explanation) -> Gate
     return GateReport(name, reason, explanation.matched, because, explanation)
 
 
-def _traffic_gate(name: str, traffic: Traffic, assignment: Assignment) -> GateReport:
-    closed = not_assigned(name, traffic, assignment)
-    if closed is not None:
-        return GateReport("Traffic", closed.reason, False, [closed.explanation])
-    let_in = (
-        f"{traffic.percent:g} % of the guests are let in; this guest stands at "
-        f"{assignment.allocation_bucket * 100:.2f}."
+def _traffic_gates(traffic: Traffic, assignment: Assignment) -> Iterator[GateReport]:
+    """Tell who is let in, and of those who are, who is held out."""
+    let_in = _let_in(traffic, assignment)
+    if not assignment.allocated:
+        yield GateReport("Traffic", Reason.NOT_ALLOCATED, False, let_in)
+        return
+    if assignment.reason == "NO_VARIANT":
+        none = "No variant has a share of the traffic."
+        yield GateReport("Traffic", Reason.NO_VARIANT, False, [none])
+        return
+    yield GateReport("Traffic", Reason.NOT_ALLOCATED, True, let_in)
+    if assignment.holdout_bucket is not None:
+        held = (
+            f"{traffic.holdout:g} % of those let in are held out; this guest stands at "
+            f"{assignment.holdout_bucket * 100:.2f}."
+        )
+        yield GateReport("Holdout", Reason.HOLDOUT, assignment.reason != "HELD_OUT", [held])
+
+
+def _let_in(traffic: Traffic, assignment: Assignment) -> list[str]:
+    """Word who is let in, up to what kept this guest out."""
+    told: list[str] = []
+    group, number = traffic.group, assignment.group_bucket
+    if group is not None and number is not None:
+        told.append(
+            f"The flow has {group.low:g} to {group.high:g} % of the guests of the exclusion group "
+            f"“{group.name}”; this guest stands at {number * 100:.2f}."
+        )
+        if not group.has(number):
+            return told
+    if traffic.universal is not None:
+        told.append(
+            f"Buckets {traffic.universal.low} to {traffic.universal.high} of {bucketing.BUCKETS} "
+            f"are let in; this guest has bucket {assignment.universal_bucket}."
+        )
+    elif assignment.allocation_bucket is not None:
+        told.append(
+            f"{traffic.percent:g} % of the guests are let in; this guest stands at "
+            f"{assignment.allocation_bucket * 100:.2f}."
+        )
+    return told
+
+
+def _site_holdout_gate(holdout: SiteHoldout, bucket_ref: str) -> GateReport:
+    number = holdout.number_of(bucket_ref)
+    held = (
+        f"{holdout.percent:g} % of all guests are shown nothing at all (“{holdout.name}”); this "
+        f"guest stands at {number * 100:.2f}."
     )
-    return GateReport("Traffic", Reason.NOT_ALLOCATED, True, [let_in])
+    return GateReport("Site holdout", Reason.HOLDOUT, not holdout.holds(bucket_ref), [held])
 
 
 _NOT_LIVE = "The flow is not live now."

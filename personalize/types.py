@@ -20,6 +20,8 @@ class Reason(StrEnum):
     AUDIENCE = "AUDIENCE"
     NOT_ALLOCATED = "NOT_ALLOCATED"
     NO_VARIANT = "NO_VARIANT"
+    #: Kept without content, to compare with: for one flow, or on the whole site.
+    HOLDOUT = "HOLDOUT"
     NO_MATCHING_VARIANT = "NO_MATCHING_VARIANT"
     LATE = "LATE"
     #: Not a gate: the flow ran all the same, with its decision's defaults.

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from personalize import explaining
 from personalize.conditions import plain
 from personalize.models import Execution, Flow
-from personalize.stories import DecisionStory, End, FlowStory, Share, Story
+from personalize.stories import DecisionStory, End, FlowStory, Share, Story, VariantShare
 from personalize.types import OfferState
 from tracking.admin import payloads
 from tracking.admin.big_tables import CappedPaginator
@@ -146,22 +146,24 @@ def _flow(flow: FlowStory) -> dict[str, Any]:
         "pill": payloads.pill(*_ENDS[flow.end]),
         "segments": _segments(flow.share) if flow.share else [],
         # Numbers of a drawing have a point in every language.
-        "stands": f"{flow.share.split_bucket - 0.3:.3f}" if flow.share else "",
+        "stands": f"{flow.share.stands - 0.3:.3f}" if flow.share else "",
     }
 
 
 def _segments(share: Share) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": each.name,
-            "low": f"{each.low:g}",
-            "high": f"{each.high:g}",
-            "x": f"{each.low:.3f}",
-            "width": f"{max(0, each.high - each.low - 0.2):.3f}",
-            "is_mine": each is share.mine,
-        }
-        for each in share.shares
-    ]
+    return [_segment(each, share) for each in share.shares]
+
+
+def _segment(each: VariantShare, share: Share) -> dict[str, Any]:
+    low, high = share.drawn(each)
+    return {
+        "name": each.name,
+        "low": f"{each.low:g}",
+        "high": f"{each.high:g}",
+        "x": f"{low:.3f}",
+        "width": f"{max(0, high - low - 0.2):.3f}",
+        "is_mine": each is share.mine,
+    }
 
 
 def _decision(decision: DecisionStory) -> dict[str, Any]:

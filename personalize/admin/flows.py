@@ -64,6 +64,7 @@ _REASONS = {
     "AUDIENCE": _("Not in the audience"),
     "NOT_ALLOCATED": _("Not among the share of guests let in"),
     "NO_VARIANT": _("No variant has a share"),
+    "HOLDOUT": _("Held out, to compare with"),
 }
 
 #: What went wrong on the way to an answer, and closed no gate.
@@ -286,7 +287,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
         obj.subtype = self.subtype
         flows.save(obj, by=request.user)  # type: ignore[arg-type]
         if obj.published_id is not None and set(_SCHEDULE) & set(form.changed_data):
-            flows.reschedule(obj)
+            flows.reschedule(obj, now=timezone.now())
 
     def delete_model(self, request: HttpRequest, obj: Flow) -> None:
         flows.delete(obj, now=timezone.now())

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from personalize import conditions
+from personalize import conditions, phases
 from personalize.models import FlowRevision
 
 _MOST_LINES = 400
@@ -27,7 +27,7 @@ class Change:
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     """Compare two definitions."""
-    found: list[Change] = []
+    found = _phase(before, after)
     for key, label in (("name", _("Name")), ("friendlyId", _("Friendly ID"))):
         _compare(found, label, before.get(key), after.get(key))
     _compare(found, _("Delivered by"), before.get("type"), after.get("type"))
@@ -36,6 +36,9 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
         if (before.get(key) or {}) != (after.get(key) or {}):
             found.append(Change(label, sentence(before.get(key)), sentence(after.get(key))))
     _compare(found, _("Share of guests let in"), _share(before), _share(after))
+    _compare(found, _("Universal buckets"), _buckets(before), _buckets(after))
+    _compare(found, _("Exclusion group"), _group(before), _group(after))
+    _compare(found, _("Held out"), _held_out(before), _held_out(after))
     _compare(found, _("Decision model"), before.get("decisionModel"), after.get("decisionModel"))
     old = {variant["ref"]: variant for variant in before.get("variants", ())}
     new = {variant["ref"]: variant for variant in after.get("variants", ())}
@@ -44,6 +47,15 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
     if not found and before.get("variants") != after.get("variants"):
         found.append(Change(_("The order of the variants")))
     return found
+
+
+def _phase(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """Say that guests are divided otherwise from here on: it heads the changes."""
+    number = after.get("phase", 1)
+    if not before or number == before.get("phase", 1):
+        return []
+    began = _("Phase %(n)d begins: %(what)s")
+    return [Change(began % {"n": number, "what": phases.words(before, after)})]
 
 
 def previous_of(revision: FlowRevision) -> FlowRevision | None:
@@ -109,6 +121,22 @@ def _listed(definition: Mapping[str, Any]) -> str:
 
 def _share(definition: Mapping[str, Any]) -> str:
     return f"{float(definition.get('allocation', 100)):g} %"
+
+
+def _buckets(definition: Mapping[str, Any]) -> str:
+    buckets = definition.get("buckets")
+    return f"{buckets[0]}–{buckets[1]}" if buckets else _("not asked")
+
+
+def _group(definition: Mapping[str, Any]) -> str:
+    group = definition.get("exclusionGroup")
+    if not group:
+        return _("none")
+    return f"{group['name']}, {group['low']:g}–{group['high']:g} %"
+
+
+def _held_out(definition: Mapping[str, Any]) -> str:
+    return f"{float(definition.get('holdout', 0)):g} %"
 
 
 def _text(value: Any) -> str:

@@ -87,7 +87,7 @@ def _move(to: str) -> Callable[[Flow, Any, datetime], str]:
 
 def _archive(*, archived: bool) -> Callable[[Flow, Any, datetime], str]:
     def archive(flow: Flow, by: Any, now: datetime) -> str:
-        flows.archive(flow, archived=archived)
+        flows.archive(flow, archived=archived, now=now)
         if archived:
             return _("The flow is archived: it answers no calls.")
         return _("The flow is out of the archive.")

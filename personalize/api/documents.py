@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from personalize.api import condition_schema
 from personalize.goals.document import GoalBody, GoalParts
@@ -47,19 +47,60 @@ class Schedule(msgspec.Struct, kw_only=True):
 
 
 class TrafficSplit(msgspec.Struct, kw_only=True):
-    """A variant's share of the traffic; shares are relative to each other."""
+    """
+    A variant's share of the traffic; shares are relative to each other.
+
+    `lowSplit` and `highSplit` are its buckets where the traffic is coupled. They follow from the
+    shares: sent back, they have to be what comes of these.
+    """
 
     ref: UUID
     split: float
+    lowSplit: int | None = None
+    highSplit: int | None = None
+
+
+class GroupPartBody(msgspec.Struct, kw_only=True):
+    """The part of an exclusion group that the flow takes: from `low` to before `high` percent."""
+
+    ref: Annotated[UUID | None, Meta(description="Names the group; its `name` does, too.")] = None
+    name: Annotated[str, Meta(examples=["Checkout"])] = ""
+    low: float = 0.0
+    high: float = 100.0
 
 
 class TrafficBody(msgspec.Struct, kw_only=True):
-    """`allocation`: the share of qualifying guests let in, 0 to 100."""
+    """
+    Which guests are let in, and how they are divided.
+
+    Coupled traffic is universal: every guest has one bucket, 1 to 120, the same in all flows, and
+    the flow takes those from `allocationLow` to `allocationHigh`. Else it is unique: `allocation`
+    percent are let in, by chance and independent of other flows.
+    """
 
     type: Literal["simpleTraffic"] = "simpleTraffic"
     weightingAlgorithm: Literal["USER_DEFINED"] = "USER_DEFINED"
-    allocation: Annotated[float, Meta(description="Percent of those who qualify.")] = 100.0
+    allocation: Annotated[
+        float, Meta(description="Percent of those who qualify; unasked where `coupled`.")
+    ] = 100.0
+    coupled: bool = False
+    allocationLow: Annotated[
+        int | None, Meta(description="First bucket, where `coupled`; 1 unless given.")
+    ] = None
+    allocationHigh: Annotated[
+        int | None, Meta(description="Last bucket, where `coupled`; 120 unless given.")
+    ] = None
     splits: list[TrafficSplit] = []
+    exclusionGroup: Annotated[
+        GroupPartBody | None, Meta(description="A guest enters one flow of a group at most.")
+    ] = None
+    holdout: Annotated[
+        float,
+        Meta(
+            description="Percent of those let in who are shown nothing, to compare with: each "
+            "such call leaves a HOLDOUT event."
+        ),
+    ] = 0.0
 
 
 class GoalInput(GoalParts, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -100,6 +141,13 @@ class FlowDefinition(msgspec.Struct, kw_only=True):
     description: str
     tags: list[str]
     revision: Annotated[int, Meta(description="How often it was published; 0: never.")]
+    phase: Annotated[
+        int,
+        Meta(
+            description="Of what is published: how often the split was another one before, and "
+            "one more; 0: never published."
+        ),
+    ]
     createdAt: datetime
     modifiedAt: datetime
     schedule: Schedule
@@ -112,6 +160,13 @@ class FlowDefinition(msgspec.Struct, kw_only=True):
     ]
     variants: list[VariantDocument]
     goals: list[GoalDocument]
+    warnings: Annotated[
+        list[str] | UnsetType,
+        Meta(
+            description="What a person should judge: a split that begins a new phase once it is "
+            "published, buckets shared with a running flow. Not in lists."
+        ),
+    ] = UNSET
 
 
 class FlowDefinitionList(msgspec.Struct, kw_only=True):

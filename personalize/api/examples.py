@@ -100,10 +100,24 @@ EXPERIMENT = {
         {"name": "Green", "weight": 50, "content": {"color": "green"}},
     ],
 }
+BUCKETS = {
+    "name": "Checkout steps",
+    "subtype": "EXPERIMENT",
+    "status": "LIVE",
+    "traffic": {"coupled": True, "allocationLow": 1, "allocationHigh": 60, "holdout": 10},
+    "variants": [
+        {"name": "Two steps", "isControl": True, "content": {"steps": 2}},
+        {"name": "One step", "content": {"steps": 1}},
+    ],
+}
 FLOWS = {
     "smallest": Example(summary="The smallest live flow", value=SMALLEST_LIVE_FLOW),
     "targeted": Example(summary="For some pages and some guests", value=TARGETED_FLOW),
     "experiment": Example(summary="An experiment that half of the guests enter", value=EXPERIMENT),
+    "buckets": Example(
+        summary="An experiment in half of the universal buckets, a tenth of it held out",
+        value=BUCKETS,
+    ),
 }
 STATUSES = {
     "pause": Example(summary="Stop it for now", value={"status": "PAUSED"}),

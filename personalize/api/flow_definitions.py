@@ -1,5 +1,6 @@
 """`/v2/flowDefinitions`: experiences and experiments, managed by servers."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from django.utils import timezone
 from msgspec import Meta
 from rest_framework.request import Request
 
-from personalize import definitions, flows
+from personalize import definitions, flows, traffic
 from personalize.api import bodies, condition_schema, examples
 from personalize.api.documents import (
     Conditions,
@@ -20,11 +21,14 @@ from personalize.api.documents import (
     FlowSubtype,
     FlowType,
     GoalInput,
+    GroupPartBody,
     Schedule,
     TrafficBody,
+    TrafficSplit,
 )
 from personalize.api.filters import FlowFilter
-from personalize.models import Flow, Goal
+from personalize.bucketing import BUCKETS
+from personalize.models import Flow, Goal, Variant
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response
 from tracking.api.filters import apply
@@ -34,6 +38,8 @@ from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
 
 B = TypeVar("B")
+#: What a document reads beside the flow's own row.
+_READ_ALONG = ("published", "decision_model", "exclusion_group")
 
 
 class VariantBody(msgspec.Struct, kw_only=True):
@@ -163,9 +169,7 @@ class FlowDefinitionViewSet(ServerViewSet):
         """List flows by name of their friendlyId; deleted ones only with `deleted=true`."""
         rows = Flow.objects.filter(client=client_of(request).id).order_by("friendly_id")
         found = apply(FlowFilter, rows, request)
-        page = found.select_related("published", "decision_model").prefetch_related(
-            "variants", "goals"
-        )
+        page = found.select_related(*_READ_ALONG).prefetch_related("variants", "goals")
         return json_response(bodies.listed(request, page, lambda flow: _document(request, flow)))
 
     def create(self, request: Request) -> HttpResponse:
@@ -175,11 +179,11 @@ class FlowDefinitionViewSet(ServerViewSet):
             flow = definitions.create(client_of(request).id, _values(body), now=timezone.now())
         except flows.FlowError as error:
             raise _refused(error) from None
-        return json_response(_document(request, flow), status=201)
+        return json_response(_alone(request, flow), status=201)
 
     def retrieve(self, request: Request, ref: str) -> HttpResponse:
         """Read a flow, by its ref or its friendlyId; a deleted one too."""
-        return json_response(_document(request, _flow(request, ref)))
+        return json_response(_alone(request, _flow(request, ref)))
 
     def update(self, request: Request, ref: str) -> HttpResponse:
         """Replace a flow. One that was published before is published again, as it is now."""
@@ -189,7 +193,7 @@ class FlowDefinitionViewSet(ServerViewSet):
             definitions.replace(flow, _values(body), now=timezone.now())
         except flows.FlowError as error:
             raise _refused(error) from None
-        return json_response(_document(request, _flow(request, ref)))
+        return json_response(_alone(request, _flow(request, ref)))
 
     def status(self, request: Request, ref: str) -> HttpResponse:
         """Move a flow to another status."""
@@ -199,7 +203,7 @@ class FlowDefinitionViewSet(ServerViewSet):
             flows.transition(flow, body.status, now=timezone.now())
         except flows.FlowError as error:
             raise _refused(error) from None
-        return json_response(_document(request, flow))
+        return json_response(_alone(request, flow))
 
     def destroy(self, request: Request, ref: str) -> HttpResponse:
         """Stop a flow answering for good; its id, name and history stay."""
@@ -208,7 +212,10 @@ class FlowDefinitionViewSet(ServerViewSet):
 
 
 def _values(body: FlowDefinitionBody) -> definitions.Values:
-    shares = {split.ref: split.split for split in body.traffic.splits} if body.traffic else {}
+    given = body.traffic or TrafficBody()
+    _check_buckets(given)
+    splits = {split.ref: split for split in given.splits}
+    group = given.exclusionGroup
     schedule = body.schedule or Schedule()
     return definitions.Values(
         name=body.name,
@@ -224,9 +231,16 @@ def _values(body: FlowDefinitionBody) -> definitions.Values:
         ends_at=bodies.aware(schedule.endDate),
         page_targeting=body.pageTargeting,
         audience=body.audience,
-        allocation=body.traffic.allocation if body.traffic else 100.0,
+        allocation=given.allocation,
+        traffic_mode=Flow.TrafficMode.UNIVERSAL if given.coupled else Flow.TrafficMode.UNIQUE,
+        bucket_low=1 if given.allocationLow is None else given.allocationLow,
+        bucket_high=BUCKETS if given.allocationHigh is None else given.allocationHigh,
+        exclusion_group=_group_name(group) if group else None,
+        group_low=group.low if group else 0.0,
+        group_high=group.high if group else 100.0,
+        holdout=given.holdout,
         decision_model=body.decisionModel,
-        variants=[_variant(variant, shares) for variant in body.variants],
+        variants=[_variant(variant, splits) for variant in body.variants],
         goals=None if body.goals is None else [_goal(goal) for goal in body.goals],
     )
 
@@ -238,16 +252,44 @@ def _goal(body: GoalInput) -> definitions.GoalValues:
     return definitions.GoalValues(name=stated.pop("name"), ref=body.ref, document=stated)
 
 
-def _variant(body: VariantBody, shares: dict[UUID, float]) -> definitions.VariantValues:
+def _check_buckets(traffic: TrafficBody) -> None:
+    """Refuse what would be left unused."""
+    ends = [traffic.allocationLow, traffic.allocationHigh]
+    ends += [end for split in traffic.splits for end in (split.lowSplit, split.highSplit)]
+    if not traffic.coupled and any(end is not None for end in ends):
+        raise ApiError(
+            400,
+            "buckets_uncoupled",
+            "allocationLow, allocationHigh, lowSplit and highSplit are buckets: they count where "
+            "coupled is true.",
+        )
+
+
+def _group_name(group: GroupPartBody) -> str:
+    if not group.ref and not group.name:
+        raise ApiError(400, "group_unnamed", "exclusionGroup needs a ref or a name.")
+    return str(group.ref or group.name)
+
+
+def _variant(body: VariantBody, splits: dict[UUID, TrafficSplit]) -> definitions.VariantValues:
     content = body.content
+    split = splits.get(body.ref) if body.ref else None
     return definitions.VariantValues(
         ref=body.ref,
         name=body.name,
         is_control=body.isControl,
-        weight=shares.get(body.ref, body.weight) if body.ref else body.weight,
+        weight=split.split if split else body.weight,
+        bucket_low=split.lowSplit if split else None,
+        bucket_high=split.highSplit if split else None,
         content_type=body.contentType,
         content=content if isinstance(content, str) else msgspec.json.encode(content).decode(),
     )
+
+
+def _alone(request: Request, flow: Flow) -> dict[str, Any]:
+    """Return one flow, with what a person should judge of it."""
+    warnings = flows.traffic_warnings(flow, now=timezone.now())
+    return {**_document(request, flow), "warnings": warnings}
 
 
 def _document(request: Request, flow: Flow) -> dict[str, Any]:
@@ -267,6 +309,7 @@ def _document(request: Request, flow: Flow) -> dict[str, Any]:
         "description": flow.description,
         "tags": flow.tags,
         "revision": flow.published.number if flow.published else 0,
+        "phase": flow.published.definition.get("phase", 1) if flow.published else 0,
         "createdAt": stamp(flow.created_at),
         "modifiedAt": stamp(flow.modified_at),
         "schedule": {
@@ -277,12 +320,7 @@ def _document(request: Request, flow: Flow) -> dict[str, Any]:
         "channels": flow.channels,
         "pageTargeting": flow.page_targeting,
         "audience": flow.audience,
-        "traffic": {
-            "type": "simpleTraffic",
-            "weightingAlgorithm": "USER_DEFINED",
-            "allocation": flow.allocation,
-            "splits": [{"ref": variant.ref, "split": variant.weight} for variant in variants],
-        },
+        "traffic": _traffic(flow, variants),
         "decisionModel": flow.decision_model.friendly_id if flow.decision_model else None,
         "variants": [
             {
@@ -303,6 +341,39 @@ def _goals(flow: Flow) -> list[Goal]:
     return sorted(flow.goals.all(), key=lambda goal: (goal.position, goal.pk))
 
 
+def _traffic(flow: Flow, variants: Sequence[Variant]) -> dict[str, Any]:
+    is_universal = flow.traffic_mode == Flow.TrafficMode.UNIVERSAL
+    ranges = traffic.ranges_of(flow, variants)
+    group = flow.exclusion_group
+    return {
+        "type": "simpleTraffic",
+        "weightingAlgorithm": "USER_DEFINED",
+        "allocation": flow.allocation,
+        "coupled": is_universal,
+        "allocationLow": flow.bucket_low if is_universal else None,
+        "allocationHigh": flow.bucket_high if is_universal else None,
+        "splits": [
+            {
+                "ref": variant.ref,
+                "split": variant.weight,
+                "lowSplit": own.low if own else None,
+                "highSplit": own.high if own else None,
+            }
+            for variant in variants
+            for own in [ranges.get(str(variant.ref))]
+        ],
+        "exclusionGroup": {
+            "ref": group.ref,
+            "name": group.name,
+            "low": flow.group_low,
+            "high": flow.group_high,
+        }
+        if group
+        else None,
+        "holdout": flow.holdout,
+    }
+
+
 def _content(content_type: str, content: str) -> Any:
     if content_type != "application/json":
         return content
@@ -318,9 +389,7 @@ def _address(request: Request, flow: Flow) -> str:
 
 
 def _flow(request: Request, ref: str) -> Flow:
-    rows = Flow.objects.filter(client=client_of(request).id).select_related(
-        "published", "decision_model"
-    )
+    rows = Flow.objects.filter(client=client_of(request).id).select_related(*_READ_ALONG)
     try:
         flow = rows.filter(ref=UUID(ref)).first()
     except ValueError:

@@ -18,7 +18,7 @@ from tracking.events import stamp
 ReasonCode: TypeAlias = Annotated[
     Literal[
         "EXECUTED", "NOT_LIVE", "UNREADABLE", "CHANNEL", "PAGE", "AUDIENCE", "NOT_ALLOCATED",
-        "NO_VARIANT",
+        "NO_VARIANT", "HOLDOUT",
     ],
     Meta(title="ReasonCode", description="The gate that closed; EXECUTED where none did."),
 ]  # fmt: skip
@@ -39,7 +39,9 @@ class ConditionTold(msgspec.Struct, kw_only=True):
 class GateTold(msgspec.Struct, kw_only=True):
     """A gate of a flow: open or closed, because of what; `tree` where it is a condition."""
 
-    name: Literal["Live", "Conditions", "Channel", "Pages", "Audience", "Traffic"]
+    name: Literal[
+        "Live", "Site holdout", "Conditions", "Channel", "Pages", "Audience", "Traffic", "Holdout"
+    ]
     open: bool
     because: list[str]
     tree: ConditionTold | None
@@ -47,17 +49,21 @@ class GateTold(msgspec.Struct, kw_only=True):
 
 class VariantTold(msgspec.Struct, kw_only=True):
     """
-    The guest's variant. Buckets are of 100.
+    The guest's variant. Buckets are of 100; those that were not asked for are null.
 
-    Whoever stands below `allocation` is let in; the variant has from `low` to before `high`.
+    Whoever stands below `allocation` is let in; the variant has from `low` to before `high`. With
+    a `universalBucket`, 1 to 120, the variant has the buckets `low` to `high`, both included.
     """
 
     ref: str
     name: str
     isControl: bool
-    allocationBucket: float
+    allocationBucket: float | None
     allocation: float
-    splitBucket: float
+    splitBucket: float | None
+    universalBucket: int | None
+    groupBucket: float | None
+    holdoutBucket: float | None
     low: float
     high: float
 
@@ -239,6 +245,9 @@ def _variant(share: Share) -> dict[str, Any]:
         "allocationBucket": share.allocation_bucket,
         "allocation": share.percent,
         "splitBucket": share.split_bucket,
+        "universalBucket": share.universal_bucket,
+        "groupBucket": share.group_bucket,
+        "holdoutBucket": share.holdout_bucket,
         "low": share.mine.low,
         "high": share.mine.high,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from personalize import bucketing, targeting
-from personalize.bucketing import Assignment
+from personalize.bucketing import Assignment, SiteHoldout
 from personalize.conditions import Compiled, Explanation
 from personalize.decisions import CompiledTable, Decider, RowReport
 from personalize.snapshots import Definition
@@ -24,6 +24,7 @@ def flow_story(
     explain: Explain,
     bucket_ref: str,
     segments: Collection[str] | None = None,
+    site_holdout: SiteHoldout | None = None,
     is_answered: bool = False,
     is_past: bool = False,
 ) -> FlowStory:
@@ -41,6 +42,7 @@ def flow_story(
         explain=explain,
         bucket_ref=bucket_ref,
         segments=segments,
+        site_holdout=site_holdout,
     ):
         gates.append(gate)
         if is_past and not gate.is_open:

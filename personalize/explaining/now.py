@@ -79,7 +79,7 @@ def why(client: ClientConfig, question: Question, named: Named, *, now: datetime
     facts = context.facts(
         request, visitor, candidates, client=client, point_of_sale=point_of_sale, now=now
     )
-    chosen, _ = execution.choose(candidates, facts, visitor, channel=request.channel, now=now)
+    chosen, _, _ = execution.choose(candidates, facts, visitor, channel=request.channel, now=now)
     faults = list(facts.site_faults.values())
     told = list(_flows_now(candidates, facts, visitor, question.channel))
     if chosen is None:
@@ -104,6 +104,7 @@ def _flows_now(
             explain=lambda condition: condition.explain(facts),
             bucket_ref=str(visitor.bucket_ref),
             segments=visitor.catalog.segments,
+            site_holdout=visitor.catalog.holdout,
             is_answered=is_answered,
         )
         is_answered = is_answered or story.end is End.SHOWN

@@ -6,6 +6,7 @@ from .flows import Experience, Experiment, Flow, FlowCatalog, FlowRevision, Vari
 from .offers import Offer, OfferTemplate
 from .results import Assignment, DailyNumbers, DailyRuns, Exposure, Goal, GuestGoal
 from .segments import Segment, SegmentDue, SegmentMembership
+from .traffic import ExclusionGroup, Holdout
 
 __all__ = [
     "Assignment",
@@ -14,6 +15,7 @@ __all__ = [
     "DecisionModel",
     "DecisionRecord",
     "DecisionRevision",
+    "ExclusionGroup",
     "Execution",
     "ExitCount",
     "Experience",
@@ -24,6 +26,7 @@ __all__ = [
     "FlowRevision",
     "Goal",
     "GuestGoal",
+    "Holdout",
     "Offer",
     "OfferTemplate",
     "Segment",

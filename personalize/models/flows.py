@@ -10,9 +10,11 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from personalize.bucketing import BUCKETS
 from tracking.models import Client
 
 from .decisions import DecisionModel
+from .traffic import PERCENT, ExclusionGroup
 
 
 class FlowQuerySet(models.QuerySet["Flow"]):
@@ -45,6 +47,10 @@ class Flow(models.Model):
         API = "INTERACTIVE_API_FLOW", _("API and site")
         WEB = "INTERACTIVE_WEB_FLOW", _("Web")
         TRIGGERED = "TRIGGERED_V3", _("Triggered")
+
+    class TrafficMode(models.TextChoices):
+        UNIQUE = "UNIQUE", _("Unique: by chance, independent of other flows")
+        UNIVERSAL = "UNIVERSAL", _("Universal: by the guest’s bucket, the same in all flows")
 
     class Status(models.TextChoices):
         DRAFT = "DRAFT", _("Draft")
@@ -80,10 +86,48 @@ class Flow(models.Model):
     )
     page_targeting = models.JSONField(_("pages"), default=dict, blank=True)
     audience = models.JSONField(_("audience"), default=dict, blank=True)
-    allocation = models.FloatField(
-        _("share of guests let in (%)"),
+    traffic_mode = models.CharField(
+        _("guests are divided"),
+        max_length=9,
+        choices=TrafficMode.choices,
+        default=TrafficMode.UNIQUE,
+    )
+    allocation = models.FloatField(_("share of guests let in (%)"), default=100, validators=PERCENT)
+    bucket_low = models.PositiveSmallIntegerField(
+        _("from bucket"),
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(BUCKETS)],
+    )
+    bucket_high = models.PositiveSmallIntegerField(
+        _("to bucket"),
+        default=BUCKETS,
+        validators=[MinValueValidator(1), MaxValueValidator(BUCKETS)],
+        help_text=_("Every guest has one bucket, 1 to 120. Both ends are included."),
+    )
+    exclusion_group = models.ForeignKey(
+        ExclusionGroup,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("exclusion group"),
+        help_text=_("A guest enters one flow of a group at most."),
+    )
+    group_low = models.FloatField(_("from (%)"), default=0, validators=PERCENT)
+    group_high = models.FloatField(
+        _("to (%)"),
         default=100,
-        validators=[MinValueValidator(0), MaxValueValidator(100)],
+        validators=PERCENT,
+        help_text=_("The part of the group’s guests that this flow takes, the end not included."),
+    )
+    holdout = models.FloatField(
+        _("held out (%)"),
+        default=0,
+        validators=PERCENT,
+        help_text=_(
+            "So many of those let in are shown nothing, to compare with. It is recorded as a "
+            "HOLDOUT event."
+        ),
     )
     decision_model = models.ForeignKey(
         DecisionModel,

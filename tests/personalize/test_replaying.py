@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +16,7 @@ from personalize.conditions import Compiled, Facts
 from personalize.records import MAX_BYTES, Made, Record
 from personalize.replaying import Replayed
 from personalize.snapshots import DecisionSnapshot, Definition
-from personalize.types import Gate, OfferState
+from personalize.types import Gate, OfferState, Reason
 from tests.personalize.decisions.tables import TABLES
 from tests.personalize.test_conditions import NOW, any_facts, facts, is_shallow, leaf, trees
 from tests.thoroughness import searches
@@ -33,6 +34,22 @@ def definition(name: str, *, pages: Any = None, audience: Any = None, **values: 
     ]  # fmt: skip
     stored = {"name": name, "salt": name, "pageTargeting": pages, "audience": audience}
     return Definition(3, {**stored, "allocation": 100, "variants": variants, **values})
+
+
+def part(low: float, high: float) -> dict[str, Any]:
+    """Return the part of a group that a revision takes."""
+    return {"ref": "group", "name": "Checkout", "low": low, "high": high}
+
+
+#: How a revision divides its guests, beside its allocation.
+TRAFFIC = st.fixed_dictionaries(
+    {},
+    optional={
+        "buckets": st.tuples(st.integers(1, 120), st.integers(1, 120)).map(sorted),
+        "exclusionGroup": st.tuples(st.floats(0, 50), st.floats(51, 100)).map(lambda e: part(*e)),
+        "holdout": st.floats(0, 100),
+    },
+)
 
 
 @dataclass
@@ -99,14 +116,25 @@ def test_replay__of_any_flows_and_facts__is_what_was_decided() -> None:
     @given(
         st.lists(trees.filter(is_shallow), min_size=6, max_size=6),
         st.lists(st.floats(0, 100), min_size=3, max_size=3),
+        st.lists(TRAFFIC, min_size=3, max_size=3),
         any_facts,
         st.uuids(),
     )
     def check(
-        drawn: list[Any], shares: list[float], given_facts: Facts, bucket_ref: uuid.UUID
+        drawn: list[Any],
+        shares: list[float],
+        traffic: list[dict[str, Any]],
+        given_facts: Facts,
+        bucket_ref: uuid.UUID,
     ) -> None:
         flows = {
-            name: definition(name, pages=drawn[at], audience=drawn[at + 3], allocation=shares[at])
+            name: definition(
+                name,
+                pages=drawn[at],
+                audience=drawn[at + 3],
+                allocation=shares[at],
+                **traffic[at],
+            )
             for at, name in enumerate(NAMES)
         }
         flows["last"] = definition("last")
@@ -373,7 +401,12 @@ def test_replay__of_ten_thousand_records__is_equal_every_time() -> None:
     flows = {
         "shoes": definition("shoes", pages=leaf("page", "contains", "shoes"), allocation=40),
         "irish": definition("irish", audience=leaf("guest.country", "is", "IE"), allocation=80),
-        "busy": definition("busy", audience={"event": "ADD", "at_least": 2, "within": {"days": 3}}),
+        "busy": definition(
+            "busy", audience={"event": "ADD", "at_least": 2, "within": {"days": 3}}, holdout=30
+        ),
+        "left": definition("left", exclusionGroup=part(0, 40), allocation=70, holdout=10),
+        "right": definition("right", exclusionGroup=part(40, 60)),
+        "some": definition("some", buckets=[1, 40], holdout=20),
         "rest": definition("rest"),
     }
     rows = [
@@ -387,6 +420,7 @@ def test_replay__of_ten_thousand_records__is_equal_every_time() -> None:
     }
     table, stored = model(document), Stored(flows, {"rate": model(document)})
     ran: dict[str, int] = {}
+    held_out: Counter[str] = Counter()
 
     for _ in range(10_000):
         given_facts = facts(
@@ -399,10 +433,13 @@ def test_replay__of_ten_thousand_records__is_equal_every_time() -> None:
         made = decide(flows, given_facts, bucket_ref=bucket_ref, decided_by=table)
         assert made is not None
         ran[made.flow] = ran.get(made.flow, 0) + 1
+        held_out.update(gate.flow for gate in made.gates if gate.reason is Reason.HOLDOUT)
         assert replaying.replay(recorded(made), stored).is_equal
 
-    assert min(ran.values()) > 500
+    assert min(ran.values()) > 400
     assert set(ran) == set(flows)
+    assert set(held_out) == {"busy", "left", "some"}
+    assert min(held_out.values()) > 100
 
 
 def test_span__of_the_variants__is_where_their_guests_stand() -> None:

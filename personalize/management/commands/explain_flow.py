@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from personalize import explaining, visits
+from personalize.bucketing import BUCKETS
 from personalize.conditions import normalise_params
 from personalize.execution import Rendered
 from personalize.explaining import Past, Question
@@ -139,13 +140,19 @@ class Command(BaseCommand):
         shares = ", ".join(f"{each.name} {each.weight:g}" for each in share.shares)
         kind = " (the control)" if share.is_control else ""
         self.stdout.write(f"  revision {flow.revision}")
-        self.stdout.write(
-            f"  let in: the guest stands at {share.allocation_bucket:.2f}, "
-            f"and {share.percent:g} % are let in"
+        if share.allocation_bucket is not None:
+            self.stdout.write(
+                f"  let in: the guest stands at {share.allocation_bucket:.2f}, "
+                f"and {share.percent:g} % are let in"
+            )
+        stands = (
+            f"has bucket {share.universal_bucket} of {BUCKETS}"
+            if share.universal_bucket is not None
+            else f"stands at {share.split_bucket:.2f} of 100"
         )
         self.stdout.write(
-            f"  variant “{share.mine.name}”{kind}: the guest stands at {share.split_bucket:.2f} of "
-            f"100, shared out as {shares}; this one has {share.mine.low:g} to {share.mine.high:g}"
+            f"  variant “{share.mine.name}”{kind}: the guest {stands}, shared out as {shares}; "
+            f"this one has {share.mine.low:g} to {share.mine.high:g}"
         )
 
     def _say_decision(self, decision: DecisionStory) -> None:

@@ -1,0 +1,100 @@
+"""When a revision begins a new phase, what it began with, and what of a whole is free."""
+
+from typing import Any
+
+import pytest
+
+from personalize import phases, ranges
+from personalize.ranges import Part
+
+
+def variant(ref: str, weight: float = 1, **values: Any) -> dict[str, Any]:
+    control = {"isControl": ref == "a"}
+    return {"ref": ref, "name": ref.upper(), "weight": weight, "content": "{}", **control, **values}
+
+
+def definition(**values: Any) -> dict[str, Any]:
+    return {"allocation": 100, "variants": [variant("a", 50), variant("b", 50)], **values}
+
+
+GROUP = {"ref": "g", "name": "Checkout", "low": 0, "high": 50}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ({}, {"variants": [variant("a", 80), variant("b", 20)]}, "weights 50/50 → 80/20"),
+        ({}, {"variants": [variant("a"), variant("b"), variant("c", 2)]},
+         "variants “A” 50 + “B” 50 → “A” 25 + “B” 25 + “C” 50"),
+        ({}, {"variants": [variant("a", isControl=False), variant("b", isControl=True)]},
+         "control “A” → “B”"),
+        ({}, {"variants": [variant("b"), variant("a")]},
+         "variants “A” 50 + “B” 50 → “B” 50 + “A” 50"),
+        ({}, {"buckets": [1, 60]}, "unique mode → buckets 1–60"),
+        ({"buckets": [1, 60]}, {"buckets": [1, 90]}, "buckets 1–60 → buckets 1–90"),
+        ({}, {"exclusionGroup": GROUP}, "no exclusion group → 0–50 % of “Checkout”"),
+        ({"exclusionGroup": GROUP}, {"exclusionGroup": {**GROUP, "high": 60}},
+         "0–50 % of “Checkout” → 0–60 % of “Checkout”"),
+    ],
+)  # fmt: skip
+def test_phase__of_another_division__is_the_next_and_says_what_differs(
+    before: dict[str, Any], after: dict[str, Any], words: str
+) -> None:
+    old, new = definition(phase=3, **before), definition(**after)
+
+    assert phases.number_of(old, new) == 4
+    assert phases.words(old, new) == words
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {},
+        {"allocation": 20},
+        {"holdout": 10},
+        {"audience": {"all": []}},
+        {"variants": [variant("a", 1), variant("b", 1)]},
+        {"variants": [variant("a", 0.3), variant("b", 0.3)]},
+        {"variants": [variant("a", 5, content='{"new": 1}'), variant("b", 5)]},
+        {"variants": [variant("a", 5, name="Renamed"), variant("b", 5)]},
+        {"variants": [variant("a"), variant("none", 0), variant("b")]},
+    ],
+)
+def test_phase__of_the_same_division__goes_on(after: dict[str, Any]) -> None:
+    old, new = definition(phase=3), definition(**after)
+
+    assert phases.number_of(old, new) == 3
+    assert phases.words(old, new) == ""
+
+
+def test_phase__of_a_group_renamed__goes_on() -> None:
+    old = definition(exclusionGroup=GROUP)
+    new = definition(exclusionGroup={**GROUP, "name": "Basket"})
+
+    assert phases.number_of(old, new) == 1
+
+
+def test_phase__of_the_first_revision__is_one() -> None:
+    assert phases.number_of(None, definition()) == 1
+    assert phases.number_of(None, {"variants": []}) == 1
+
+
+@pytest.mark.parametrize(
+    ("taken", "words"),
+    [
+        ([], "0 to 100 %"),
+        ([(0, 50)], "50 to 100 %"),
+        ([(20, 50)], "0 to 20 and 50 to 100 %"),
+        ([(0, 30), (60, 70), (20, 40)], "40 to 60 and 70 to 100 %"),
+        ([(0, 33.3), (33.3, 100)], "nothing"),
+    ],
+)
+def test_free__of_a_whole__is_what_nobody_has(taken: list[tuple[float, float]], words: str) -> None:
+    assert ranges.words(ranges.free([Part(low, high) for low, high in taken])) == words
+
+
+def test_overlapping__of_parts_side_by_side__is_nothing() -> None:
+    others = [Part(50, 100, "right"), Part(0, 20, "left")]
+
+    assert ranges.overlapping(Part(20, 50), others) == []
+    assert [each.owner for each in ranges.overlapping(Part(19, 51), others)] == ["left", "right"]
