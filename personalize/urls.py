@@ -9,6 +9,7 @@ from personalize.api import (
     offers,
     segment_members,
     segments,
+    traffic,
 )
 from personalize.api.dialects import callflows
 from tracking.api.routes import nowhere
@@ -23,7 +24,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *segments.urlpatterns,
     *segment_members.urlpatterns,
     *executions.urlpatterns,
+    *traffic.urlpatterns,
     *nowhere("v2/callFlows", "v2/flowDefinitions", "v2/decisionModels", "v2/offers"),
     *nowhere("v2/offerTemplates", "v2/segments", "v2/executions", "v2/guests"),
+    *nowhere("v2/exclusionGroups", "v2/holdouts"),
     *nowhere("v1/personalize", "personalize/v2"),
 ]

@@ -21,7 +21,7 @@ import personalize.urls
 import tracking.urls
 from personalize import conditions
 from personalize.api import decision_examples, segment_examples
-from personalize.api.examples import SMALLEST_LIVE_FLOW
+from personalize.api.examples import BUCKETS, SMALLEST_LIVE_FLOW
 from tests.api import Api
 from tests.conftest import Database
 from tracking import semantics
@@ -336,6 +336,23 @@ def test_answers__of_every_door__are_as_documented(database: Database, api: Api)
     call("get", "/v2/offers/{ref}", ref=offer["ref"])
     call("delete", "/v2/offers/{ref}", ref=offer["ref"], status=204)
     call("delete", "/v2/offerTemplates/{ref}", ref="Banner", status=400)
+    group = call("post", "/v2/exclusionGroups", {"name": "Checkout"}, status=201)
+    part = {"name": "Checkout", "low": 0, "high": 50}
+    grouped = SMALLEST_LIVE_FLOW | {"traffic": {"exclusionGroup": part, "holdout": 5}}
+    call("post", "/v2/flowDefinitions", grouped, status=201)
+    call("post", "/v2/flowDefinitions", grouped, status=400)
+    call("post", "/v2/flowDefinitions", BUCKETS, status=201)
+    call("get", "/v2/exclusionGroups")
+    call("get", "/v2/exclusionGroups/{ref}", ref="Checkout")
+    call("put", "/v2/exclusionGroups/{ref}", {"name": "Basket"}, ref=group["ref"])
+    call("delete", "/v2/exclusionGroups/{ref}", ref="Basket", status=400)
+    everything = {"name": "All", "percent": 0, "active": True}
+    holdout = call("post", "/v2/holdouts", everything, status=201)
+    call("post", "/v2/holdouts", everything, status=400)
+    call("get", "/v2/holdouts")
+    call("get", "/v2/holdouts/{ref}", ref="All")
+    call("put", "/v2/holdouts/{ref}", everything, ref=holdout["ref"])
+    call("delete", "/v2/holdouts/{ref}", ref=holdout["ref"], status=204)
     model = call("post", "/v2/decisionModels", decision_examples.DISCOUNT_TABLE, status=201)
     call("get", "/v2/decisionModels")
     call("put", "/v2/decisionModels/{ref}", decision_examples.DISCOUNT_TABLE, ref="discount")
