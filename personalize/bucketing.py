@@ -1,8 +1,9 @@
 """
 Who is let in and which variant they get: arithmetic on a hash, the same anywhere, for ever.
 
-Nothing is drawn and nothing remembered. The number depends on the salt and the guest alone, so
-a browser, a worker and a replay a year later agree.
+Nothing is drawn. The number depends on the salt and the guest alone, so a browser, a worker and a
+replay a year later agree. Who has seen a variant keeps it, as long as it has a share: the caller
+says which it was.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from typing import Literal
 
 Reason = Literal["ASSIGNED", "NOT_ALLOCATED", "NO_VARIANT", "HELD_OUT"]
 Mode = Literal["UNIQUE", "UNIVERSAL"]
+
+#: The variants that a guest has seen first: flow (the salt of its traffic) -> variant.
+Kept = Mapping[str, str]
+NOTHING_KEPT: Kept = {}
 
 #: How many buckets there are in universal mode: 2, 3, 4, 5, 6 and 8 equal parts are exact.
 BUCKETS = 120
@@ -159,7 +164,8 @@ class Assignment:
 
     variant_ref is None unless reason is ASSIGNED. NO_VARIANT: let in, but there is no variant
     with a share. HELD_OUT: let in, and kept without one to compare with. Buckets are in [0, 1),
-    but for the universal one, which is 1 to BUCKETS.
+    but for the universal one, which is 1 to BUCKETS. kept: the variant, where it is another one
+    than the buckets say, because the guest saw it before.
     """
 
     allocated: bool
@@ -170,6 +176,7 @@ class Assignment:
     universal_bucket: int | None = None
     group_bucket: float | None = None
     holdout_bucket: float | None = None
+    kept: str | None = None
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -184,12 +191,13 @@ class Assignment:
         return {name: number for name, number in found.items() if number is not None}
 
 
-def assign(*, traffic: Traffic, bucket_ref: str) -> Assignment:
+def assign(*, traffic: Traffic, bucket_ref: str, kept: Kept = NOTHING_KEPT) -> Assignment:
     """
     Choose the guest's variant, or say why there is none.
 
     Widening the allocation never moves a guest from one variant to another: who is let in, which
-    variant they get and who is held out are decided by independent numbers.
+    variant they get and who is held out are decided by independent numbers. Nor do other weights
+    move who has seen one already, unless it has no share any more.
     """
     group = traffic.group.number_of(bucket_ref) if traffic.group else None
     holdout = bucket(f"{traffic.salt}:holdout", bucket_ref) if traffic.holdout else None
@@ -203,6 +211,10 @@ def assign(*, traffic: Traffic, bucket_ref: str) -> Assignment:
         number = universal_bucket(bucket_ref)
         is_in = traffic.universal.has(number)
         variant_ref = next((ref for ref, own in traffic.ranges.items() if own.has(number)), None)
+    seen = kept.get(traffic.salt)
+    if seen == variant_ref or seen not in {split.variant_ref for split in _sharing(traffic.splits)}:
+        seen = None
+    variant_ref = seen or variant_ref
     if traffic.group is not None and group is not None:
         is_in = is_in and traffic.group.has(group)
     reason = _reason(traffic, is_in=is_in, variant_ref=variant_ref, holdout=holdout)
@@ -215,6 +227,7 @@ def assign(*, traffic: Traffic, bucket_ref: str) -> Assignment:
         universal_bucket=number,
         group_bucket=group,
         holdout_bucket=holdout,
+        kept=seen if reason == "ASSIGNED" else None,
     )
 
 

@@ -9,12 +9,13 @@ condition is about these.
 
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from personalize import conditions, conf, guest_facts, snapshots, sources
+from personalize import conditions, conf, guest_facts, keeping, snapshots, sources
+from personalize.bucketing import Kept
 from personalize.conditions import Facts
 from personalize.devices import device
 from personalize.snapshots import Catalog, FlowSnapshot
@@ -30,7 +31,8 @@ class Visitor:
     Whom the flow runs for.
 
     A stranger (`guest` is None) has only a ref, under which the event walk
-    will make the guest. `browser_id` is None when the run has no browser.
+    will make the guest. `browser_id` is None when the run has no browser. `kept` are the variants
+    that the guest has seen.
     """
 
     ref: UUID
@@ -38,6 +40,7 @@ class Visitor:
     guest: GuestFacts | None
     browser_id: str | None
     catalog: Catalog
+    kept: Kept = field(default_factory=dict)
 
     @property
     def is_stranger(self) -> bool:
@@ -48,9 +51,10 @@ def who(request: FlowRequest, client: ClientConfig) -> Visitor:
     """Find the guest that the call names, and the flows as they stand in the same moment."""
     guest = _find(request, client)
     if guest is not None:
-        (version,) = guest.riders
+        version, seen = guest.riders
         catalog = snapshots.catalog(client, version=version or 0)
-        return Visitor(guest.ref, guest.bucket_ref, guest, request.browser_id, catalog)
+        kept = keeping.read(seen)
+        return Visitor(guest.ref, guest.bucket_ref, guest, request.browser_id, catalog, kept)
     version = snapshots.current_version(client.id)
     catalog = snapshots.catalog(client, version=version)
     if request.births and request.browser_id:
@@ -63,7 +67,7 @@ def who(request: FlowRequest, client: ClientConfig) -> Visitor:
 
 
 def _find(request: FlowRequest, client: ClientConfig) -> GuestFacts | None:
-    riders = snapshots.VERSION_RIDER
+    riders = f"{snapshots.VERSION_RIDER}, {keeping.rider()}"
     if request.identifier is not None:
         provider, value = request.identifier
         return guests.by_identifier(client, provider, value, riders=riders)

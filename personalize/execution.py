@@ -146,6 +146,7 @@ def choose(
             channel=channel,
             holds=holds,
             bucket_ref=bucket_ref,
+            kept=visitor.kept,
             segments=visitor.catalog.segments,
             site_holdout=visitor.catalog.holdout,
             why=why,

@@ -101,6 +101,7 @@ def preview(
         channel=channel,
         explain=lambda condition: condition.explain(facts),
         bucket_ref=str(visitor.bucket_ref),
+        kept=visitor.kept,
         segments=catalog.segments,
         site_holdout=catalog.holdout,
     )
@@ -138,7 +139,9 @@ def _variants(
 ) -> list[VariantReport]:
     """Render every variant, as if it had been drawn."""
     definition = snapshot.definition
-    assignment = bucketing.assign(traffic=definition.traffic, bucket_ref=str(visitor.bucket_ref))
+    assignment = bucketing.assign(
+        traffic=definition.traffic, bucket_ref=str(visitor.bucket_ref), kept=visitor.kept
+    )
     reports = []
     for variant in definition.variants.values():
         rendered = execution.render(Chosen(snapshot, variant, assignment), decided, facts, visitor)

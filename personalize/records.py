@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from personalize.bucketing import Assignment
+from personalize.bucketing import NOTHING_KEPT, Assignment, Kept, Traffic
 from personalize.conditions import Ask, Compiled, Facts, Recalled, Unkeepable, pack, unpack
 from personalize.decisions import CompiledTable, Decider, Decision
 from personalize.targeting import Gated
@@ -74,7 +74,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     """
     One decision.
 
-    Buckets: those that the flow's traffic asks for. readings: packed values by subject. held: of
+    Buckets: those that the flow's traffic asks for. kept: the variant, where the guest had seen it
+    before and the buckets say another one. readings: packed values by subject. held: of
     subjects whose value was not kept, the keys of the leaves that held. passed: the flows before,
     but for `passed_more` further ones. is_bare: there was too much to keep what was read at all.
     """
@@ -92,12 +93,17 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     universal_bucket: int | None = None
     group_bucket: float | None = None
     holdout_bucket: float | None = None
+    kept: str = ""
     passed: list[PassedFlow] = []
     passed_more: int = 0
     readings: dict[str, Any] = {}
     held: dict[str, list[str]] = {}
     decision: RecordedDecision | None = None
     is_bare: bool = False
+
+    def kept_of(self, traffic: Traffic) -> Kept:
+        """Return what the guest had seen before of the flow that ran."""
+        return {traffic.salt: self.kept} if self.kept else NOTHING_KEPT
 
     def recalled(self) -> Recalled:
         """Return what was read, to ask conditions of it again."""
@@ -204,6 +210,7 @@ def _record(made: Made, level: _Level) -> Record:
         universal_bucket=assignment.universal_bucket,
         group_bucket=assignment.group_bucket,
         holdout_bucket=assignment.holdout_bucket,
+        kept=assignment.kept or "",
         variant=assignment.variant_ref or "",
         passed=[
             PassedFlow(gate.flow, made.asked[gate.flow].number, gate.reason.value) for gate in named

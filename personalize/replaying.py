@@ -112,7 +112,9 @@ def _chosen(record: Record, recalled: Recalled, revisions: Revisions, replayed: 
     elif standing.assignment is None and standing.gate is not None:
         _compare("gate", Reason.EXECUTED.value, standing.gate.reason.value, replayed)
         return
-    assignment = bucketing.assign(traffic=flow.traffic, bucket_ref=record.bucket_ref)
+    assignment = bucketing.assign(
+        traffic=flow.traffic, bucket_ref=record.bucket_ref, kept=record.kept_of(flow.traffic)
+    )
     for kind in _BUCKETS:
         name = f"{kind}_bucket"
         _compare(f"{kind} bucket", getattr(record, name), getattr(assignment, name), replayed)

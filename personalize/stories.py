@@ -52,7 +52,8 @@ class Share:
     The variant that a guest has, and the numbers that say so.
 
     In unique mode buckets are of 100, and who stands below `percent` is let in; in universal mode
-    the guest has one bucket, and those two are None.
+    the guest has one bucket, and those two are None. is_kept: buckets say another variant, but
+    the guest saw this one before.
     """
 
     mine: VariantShare
@@ -64,6 +65,7 @@ class Share:
     universal_bucket: int | None = None
     group_bucket: float | None = None
     holdout_bucket: float | None = None
+    is_kept: bool = False
 
     @property
     def stands(self) -> float:
@@ -82,6 +84,8 @@ class Share:
     def sentence(self) -> str:
         if len(self.shares) == 1:
             return f"Variant “{self.mine.name}”, the only one."
+        if self.is_kept:
+            return f"Variant “{self.mine.name}” because the guest has seen it before, and keeps it."
         if self.universal_bucket is not None:
             return (
                 f"Variant “{self.mine.name}” because bucket {self.universal_bucket} is one of "
@@ -254,6 +258,7 @@ def share_of(
         universal_bucket=assignment.universal_bucket,
         group_bucket=_of_100(assignment.group_bucket),
         holdout_bucket=_of_100(assignment.holdout_bucket),
+        is_kept=assignment.kept is not None,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from personalize import bucketing
-from personalize.bucketing import Assignment, SiteHoldout, Traffic
+from personalize.bucketing import NOTHING_KEPT, Assignment, Kept, SiteHoldout, Traffic
 from personalize.conditions import Compiled, Explanation
 from personalize.types import Gate, Reason
 
@@ -77,6 +77,7 @@ def admit(
     channel: str,
     holds: Holds,
     bucket_ref: str,
+    kept: Kept = NOTHING_KEPT,
     segments: Collection[str] | None = None,
     site_holdout: SiteHoldout | None = None,
     why: Callable[[Compiled], str] | None = None,
@@ -84,7 +85,8 @@ def admit(
     """
     Ask the gates in their order. `why` words the reason of a condition that does not hold.
 
-    `segments`: the friendly ids of all that there are; None where those that it names were there.
+    `kept`: the variants that the guest has seen first. `segments`: the friendly ids of all that
+    there are; None where those that it names were there.
     `site_holdout`: who is shown nothing on the whole site; None where nobody is.
     """
     if is_live and site_holdout is not None and site_holdout.holds(bucket_ref):
@@ -94,7 +96,7 @@ def admit(
     gate = _closed_gate(name, flow, is_live, problem, channel, holds, why)
     if gate is not None:
         return Standing(gate)
-    assignment = bucketing.assign(traffic=flow.traffic, bucket_ref=bucket_ref)
+    assignment = bucketing.assign(traffic=flow.traffic, bucket_ref=bucket_ref, kept=kept)
     return Standing(not_assigned(name, flow.traffic, assignment), assignment)
 
 
@@ -146,6 +148,7 @@ def told(
     channel: str,
     explain: Explain,
     bucket_ref: str,
+    kept: Kept = NOTHING_KEPT,
     segments: Collection[str] | None = None,
     site_holdout: SiteHoldout | None = None,
 ) -> Iterator[GateReport]:
@@ -175,7 +178,7 @@ def told(
     audience = _condition_gate("Audience", Reason.AUDIENCE, explain(flow.audience))
     yield audience
     if is_open and fits and pages.is_open and audience.is_open:
-        assignment = bucketing.assign(traffic=flow.traffic, bucket_ref=bucket_ref)
+        assignment = bucketing.assign(traffic=flow.traffic, bucket_ref=bucket_ref, kept=kept)
         yield from _traffic_gates(flow.traffic, assignment)
 
 

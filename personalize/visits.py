@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from personalize import keeping
 from personalize.context import Visitor
 from personalize.snapshots import Catalog
 from tracking import guests
@@ -84,4 +85,6 @@ def visitor_of(guest: GuestFacts | None, visit: Visit, catalog: Catalog) -> Visi
         return Visitor(ref, ref, None, None, catalog)
     if visit.session is not None:
         guest = replace(guest, browser=visit.session.browser_id)
-    return Visitor(guest.ref, guest.bucket_ref, guest, visit.browser_id, catalog)
+    return Visitor(
+        guest.ref, guest.bucket_ref, guest, visit.browser_id, catalog, keeping.of_guest(guest.id)
+    )

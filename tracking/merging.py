@@ -430,11 +430,12 @@ def _begin_merge(
     client: ClientConfig, retired: Guest, survivor: Guest, merge: Merge[int], *, now: datetime
 ) -> None:
     before = _take_over(survivor, retired)
-    if retired.has_runs and not survivor.has_runs:
-        # What the visitor has seen must stay what the customer sees.
+    if not survivor.has_runs:
+        # What the visitor has seen must stay what the customer sees; and a run of theirs may be
+        # waiting to be heard of.
         before["bucket_ref"] = [str(survivor.bucket_ref), None]
         survivor.bucket_ref = retired.bucket_ref
-        survivor.has_runs = True
+        survivor.has_runs = retired.has_runs
     save_profiles([survivor], now=now)
     MergeRecord.objects.create(
         client_id=client.id,

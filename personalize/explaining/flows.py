@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from personalize import bucketing, targeting
-from personalize.bucketing import Assignment, SiteHoldout
+from personalize.bucketing import NOTHING_KEPT, Assignment, Kept, SiteHoldout
 from personalize.conditions import Compiled, Explanation
 from personalize.decisions import CompiledTable, Decider, RowReport
 from personalize.snapshots import Definition
@@ -23,6 +23,7 @@ def flow_story(
     channel: str,
     explain: Explain,
     bucket_ref: str,
+    kept: Kept = NOTHING_KEPT,
     segments: Collection[str] | None = None,
     site_holdout: SiteHoldout | None = None,
     is_answered: bool = False,
@@ -41,6 +42,7 @@ def flow_story(
         channel=channel,
         explain=explain,
         bucket_ref=bucket_ref,
+        kept=kept,
         segments=segments,
         site_holdout=site_holdout,
     ):
@@ -49,7 +51,7 @@ def flow_story(
             break
     closed = next((gate for gate in gates if not gate.is_open), None)
     end = End.CLOSED if closed else End.NOT_ASKED if is_answered else End.SHOWN
-    assignment = bucketing.assign(traffic=definition.traffic, bucket_ref=bucket_ref)
+    assignment = bucketing.assign(traffic=definition.traffic, bucket_ref=bucket_ref, kept=kept)
     return FlowStory(
         friendly_id=name,
         name=name_of(definition),

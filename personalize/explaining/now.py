@@ -103,6 +103,7 @@ def _flows_now(
             channel=channel,
             explain=lambda condition: condition.explain(facts),
             bucket_ref=str(visitor.bucket_ref),
+            kept=visitor.kept,
             segments=visitor.catalog.segments,
             site_holdout=visitor.catalog.holdout,
             is_answered=is_answered,

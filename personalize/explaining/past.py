@@ -155,6 +155,7 @@ def _past_flow(
             channel=record.channel,
             explain=lambda condition: condition.recall(recalled),
             bucket_ref=record.bucket_ref,
+            kept=record.kept_of(definition.traffic),
             is_past=True,
         )
     except NotKept:
@@ -162,7 +163,10 @@ def _past_flow(
     if story is not None and story.reason is reason:
         return story
     # What is said is what was recorded, whatever could be made of it now.
-    assignment = bucketing.assign(traffic=definition.traffic, bucket_ref=record.bucket_ref)
+    kept = record.kept_of(definition.traffic)
+    assignment = bucketing.assign(
+        traffic=definition.traffic, bucket_ref=record.bucket_ref, kept=kept
+    )
     return FlowStory(
         friendly_id=name,
         name=flows.name_of(definition),

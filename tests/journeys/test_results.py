@@ -449,3 +449,85 @@ def test_results__of_an_experiment__say_what_each_variant_came_to_and_what_to_do
     assert [each.day for each in found.over_time]
     by_device = breakdowns.of(flow, "device")
     assert sum(sum(part.guests.values()) for part in by_device) == 12
+
+
+# --- who has seen a variant keeps it ------------------------------------------------------
+
+
+def reweigh(api: Api, flow: Flow, **weights: float) -> None:
+    body = api.read(f"/v2/flowDefinitions/{flow.ref}")
+    kept = {name: body[name] for name in ("name", "subtype", "variants", "goals", "friendlyId")}
+    for variant in kept["variants"]:
+        variant["weight"] = weights[variant["name"]]
+    api.json(api.put(f"/v2/flowDefinitions/{flow.ref}", kept))
+
+
+def test_weights__changed_while_it_runs__move_nobody_and_begin_a_phase(
+    database: Database, api: Api
+) -> None:
+    flow = experiment(api, SIGNUP)
+    before = {browser: run(api, flow, browser) for browser in (visitor(api) for _ in range(12))}
+
+    reweigh(api, flow, A=1, B=9)
+
+    assert {browser: run(api, flow, browser) for browser in before} == before
+    newcomers = [run(api, flow, visitor(api)) for _ in range(12)]
+    assert newcomers.count("B") > newcomers.count("A")
+    assert "mixed" not in sums(flow)
+    phases = DailyNumbers.objects.filter(flow=flow).values_list("phase", flat=True)
+    assert set(phases) == {1, 2}
+    assert results.of(flow, now=timezone.now()).span.phase == 2
+
+
+def test_variant__without_a_share_any_more__is_kept_by_nobody(database: Database, api: Api) -> None:
+    flow = experiment(api, SIGNUP)
+    browsers = [visitor(api) for _ in range(8)]
+    assert {run(api, flow, browser) for browser in browsers} == {"A", "B"}
+
+    reweigh(api, flow, A=0, B=1)
+
+    assert {run(api, flow, browser) for browser in browsers} == {"B"}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(2))))
+def test_browser__that_logs_in_to_a_guest_without_runs__keeps_its_variant(
+    database: Database, api: Api, settings: Settings, order: Sequence[int]
+) -> None:
+    flows = [experiment(api, SIGNUP, name=f"Test {number}") for number in range(4)]
+    customer = visitor(api)
+    api.identify(customer, ("EMAIL", "ada@example.com"))
+    browser = visitor(api)
+    settings.TRACKING = settings.TRACKING | {"DISPATCH": "worker"}
+    before = [run(api, flow, browser) for flow in flows]
+    runs = list(InboxEntry.objects.order_by("ref").values_list("ref", flat=True))
+    api.identify(browser, ("EMAIL", "ada@example.com"))
+    login = InboxEntry.objects.order_by("-ref").values_list("ref", flat=True)[:1]
+    parts = [runs, list(login)]
+
+    walked = [ref for index in order for ref in parts[index]]
+    walk_in(walked[: len(parts[order[0]])])
+    assert [run(api, flow, browser) for flow in flows] == before
+    walk_in(walked[len(parts[order[0]]) :])
+    assert [run(api, flow, browser) for flow in flows] == before
+    tasks.drain()
+
+    assert all("mixed" not in sums(flow) for flow in flows)
+    assert sum(each["n"] for flow in flows for each in sums(flow).values()) == 4
+
+
+def test_guest__known_on_two_devices__keeps_what_was_seen_first(
+    database: Database, api: Api
+) -> None:
+    flow = experiment(api, SIGNUP)
+    seen: dict[str, str] = {}
+    while set(seen.values()) != {"A", "B"}:
+        browser = visitor(api)
+        seen[browser] = run(api, flow, browser)
+    first = next(iter(seen))
+    other = next(browser for browser, variant in seen.items() if variant != seen[first])
+
+    api.identify(first, ("EMAIL", "ada@example.com"))
+    api.identify(other, ("EMAIL", "ada@example.com"))
+
+    assert run(api, flow, first) == run(api, flow, other) == seen[first]
+    assert sums(flow)["mixed"]["n"] == 1
