@@ -5,8 +5,9 @@ Everybody in the app calls `conf.settings()`; nothing is bound at import, so
 an override (or `override_settings` in a test) takes effect at once.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from django.conf import settings as django_settings
@@ -112,6 +113,16 @@ class HostDict(Generic[S]):
 
     def unknown_keys(self) -> list[str]:
         return sorted(set(self.given()) - self.known_keys())
+
+    @contextmanager
+    def changed(self, **values: Any) -> Iterator[None]:
+        """Have other values in this process for a while: for commands that do their own work."""
+        before = self()
+        self._value = replace(before, **values)  # type: ignore[type-var]
+        try:
+            yield
+        finally:
+            self._value = before
 
     def _forget(self, *, setting: str, **kwargs: Any) -> None:
         if setting == self._name:
