@@ -54,13 +54,17 @@ class Taken:
 
 def save_group(group: ExclusionGroup) -> ExclusionGroup:
     """Store a group. Raises TrafficError."""
-    _check_name(group, "exclusion group")
     with db.write():
         # What runs has the name it was published with: words alone, so no catalog moves.
         catalogs.lock(group.client_id)
-        _check_free(group, "exclusion group")
+        check_group(group)
         group.save()
     return group
+
+
+def check_group(group: ExclusionGroup) -> None:
+    """Raises TrafficError where a group cannot be stored so."""
+    _check_name(group, "an exclusion group")
 
 
 def delete_group(group: ExclusionGroup) -> None:
@@ -157,9 +161,11 @@ def problems_of(flow: Flow) -> Iterator[Problem]:
             yield Problem(field, f"{field}_invalid", f"{what} is 0 to 100 percent.")
     if flow.traffic_mode not in Flow.TrafficMode.values:
         yield Problem("traffic_mode", "mode_unknown", f"There is no mode “{flow.traffic_mode}”.")
-    if not 1 <= flow.bucket_low <= BUCKETS or not 1 <= flow.bucket_high <= BUCKETS:
-        yield Problem("bucket_low", "buckets_invalid", f"Buckets are 1 to {BUCKETS}.")
-    elif flow.bucket_low > flow.bucket_high:
+    ends = ("bucket_low", "bucket_high")
+    wrong = [end for end in ends if not 1 <= getattr(flow, end) <= BUCKETS]
+    for end in wrong:
+        yield Problem(end, "buckets_invalid", f"Buckets are 1 to {BUCKETS}.")
+    if not wrong and flow.bucket_low > flow.bucket_high:
         yield Problem("bucket_high", "buckets_invalid", "The last bucket is below the first one.")
     yield from _group_problems(flow)
 
@@ -178,9 +184,10 @@ def _group_problems(flow: Flow) -> Iterator[Problem]:
             "group_and_buckets",
             "Universal buckets and an exclusion group both keep flows apart: choose one of them.",
         )
-    if not (0 <= flow.group_low <= 100 and 0 <= flow.group_high <= 100):
-        yield Problem("group_low", "group_range_invalid", "A part of a group is 0 to 100 percent.")
-    elif flow.group_low >= flow.group_high:
+    wrong = [end for end in ("group_low", "group_high") if not 0 <= getattr(flow, end) <= 100]
+    for end in wrong:
+        yield Problem(end, "group_range_invalid", "A part of a group is 0 to 100 percent.")
+    if not wrong and flow.group_low >= flow.group_high:
         yield Problem(
             "group_high", "group_range_invalid", "The part of the group ends before it begins."
         )
@@ -232,21 +239,25 @@ def in_definition(flow: Flow) -> dict[str, Any]:
 
 def save_holdout(holdout: Holdout) -> Holdout:
     """Store a holdout; it takes effect at once where it is active. Raises TrafficError."""
-    _check_name(holdout, "site holdout")
-    if not 0 <= holdout.percent <= 100:
-        raise TrafficError("percent_invalid", "The share of guests is 0 to 100 percent.")
     with db.write():
         catalogs.next_version(holdout.client_id)
-        _check_free(holdout, "site holdout")
-        active = Holdout.objects.filter(client=holdout.client_id, is_active=True)
-        other = active.exclude(pk=holdout.pk).first()
-        if holdout.is_active and other is not None:
-            raise TrafficError(
-                "holdout_active",
-                f"The site holdout “{other.name}” is active: end it first, for one at most is.",
-            )
+        check_holdout(holdout)
         holdout.save()
     return holdout
+
+
+def check_holdout(holdout: Holdout) -> None:
+    """Raises TrafficError where a holdout cannot be stored so."""
+    _check_name(holdout, "a site holdout")
+    if not 0 <= holdout.percent <= 100:
+        raise TrafficError("percent_invalid", "The share of guests is 0 to 100 percent.")
+    active = Holdout.objects.filter(client=holdout.client_id, is_active=True)
+    other = active.exclude(pk=holdout.pk).first()
+    if holdout.is_active and other is not None:
+        raise TrafficError(
+            "holdout_active",
+            f"The site holdout “{other.name}” is active, and one at most is: end it first.",
+        )
 
 
 def delete_holdout(holdout: Holdout) -> None:
@@ -293,10 +304,7 @@ def _low(taken: Taken) -> tuple[float, str]:
 
 def _check_name(row: ExclusionGroup | Holdout, what: str) -> None:
     if not row.name.strip():
-        raise TrafficError("name_missing", f"A name is missing: give the {what} one.")
-
-
-def _check_free(row: ExclusionGroup | Holdout, what: str) -> None:
+        raise TrafficError("name_missing", f"A name is missing: {what} needs one.")
     same = type(row)._default_manager.filter(client=row.client_id, name=row.name)
     if same.exclude(pk=row.pk).exists():
-        raise TrafficError("name_taken", f"There is a {what} “{row.name}” already.")
+        raise TrafficError("name_taken", f"There is {what} “{row.name}” already.")

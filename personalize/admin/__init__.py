@@ -1,5 +1,21 @@
 """The admin pages of the deciding side: importing this package registers them."""
 
-from personalize.admin import decisions, executions, flows, offers, segment_panel, segments
+from personalize.admin import (
+    decisions,
+    executions,
+    flows,
+    offers,
+    segment_panel,
+    segments,
+    traffic,
+)
 
-__all__ = ["decisions", "executions", "flows", "offers", "segment_panel", "segments"]
+__all__ = [
+    "decisions",
+    "executions",
+    "flows",
+    "offers",
+    "segment_panel",
+    "segments",
+    "traffic",
+]

@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.forms.models import BaseInlineFormSet
 from django.utils.translation import gettext_lazy as _
 
-from personalize import flows
+from personalize import flows, traffic
 from personalize.admin.condition_field import ConditionField
 from personalize.models import Flow, Variant
 
@@ -36,6 +36,11 @@ CHANNELS = {
     "OTHER": _("Other"),
 }
 TREES = ("page_targeting", "audience")
+#: Which guests are let in, in the order of the page.
+TRAFFIC = (
+    "traffic_mode", "allocation", "bucket_low", "bucket_high", "exclusion_group", "group_low",
+    "group_high", "holdout",
+)  # fmt: skip
 _MOST_TAGS = 50
 
 
@@ -95,7 +100,7 @@ class FlowForm(_FlowModelForm):
             "ends_at",
             "page_targeting",
             "audience",
-            "allocation",
+            *TRAFFIC,
             "decision_model",
         )
 
@@ -112,7 +117,7 @@ class FlowForm(_FlowModelForm):
                     client_id=self.instance.client_id,
                     is_saved=self.instance.pk is not None,
                 )
-        self._offer_decision_models()
+        self._offer_rows()
         kind: Any = self.fields.get("type")
         if kind is not None:
             kind.choices = [
@@ -121,18 +126,22 @@ class FlowForm(_FlowModelForm):
                 if choice[0] != Flow.Type.TRIGGERED or self.instance.type == choice[0]
             ]
 
-    def _offer_decision_models(self) -> None:
-        """Offer the models of the flow's client; of a new flow, those of all that may be chosen."""
-        choice: Any = self.fields.get("decision_model")
-        if choice is None:
-            return
-        rows = choice.queryset.filter(deleted_at__isnull=True).order_by("name", "pk")
-        if self.instance.client_id is not None:
-            rows = rows.filter(client=self.instance.client_id)
-        choice.queryset = rows
-        choice.empty_label = _("— none —")
-        # What is in use is not deleted from the page of one of its users.
-        choice.widget.can_delete_related = False
+    def _offer_rows(self) -> None:
+        """Offer the rows of the flow's client; for a new flow, of all that may be chosen."""
+        for name, kept in (
+            ("decision_model", {"deleted_at__isnull": True}),
+            ("exclusion_group", dict[str, bool]()),
+        ):
+            choice: Any = self.fields.get(name)
+            if choice is None:
+                continue
+            rows = choice.queryset.filter(**kept).order_by("name", "pk")
+            if self.instance.client_id is not None:
+                rows = rows.filter(client=self.instance.client_id)
+            choice.queryset = rows
+            choice.empty_label = _("— none —")
+            # What is in use is not deleted from the page of one of its users.
+            choice.widget.can_delete_related = False
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
@@ -145,7 +154,15 @@ class FlowForm(_FlowModelForm):
         model = values.get("decision_model")
         if model is not None and client is not None and model.client_id != client.pk:
             self.add_error("decision_model", _("This decision model belongs to another client."))
+        self._check_traffic(values, client)
         return values
+
+    def _check_traffic(self, values: dict[str, Any], client: Any) -> None:
+        """Say at the field what the domain has to say of it."""
+        given = {name: values[name] for name in TRAFFIC if values.get(name) is not None}
+        for problem in traffic.problems_of(Flow(client=client, **given)):
+            if problem.field in self.fields and problem.field not in self.errors:
+                self.add_error(problem.field, problem.sentence)
 
     def _client(self, values: dict[str, Any]) -> Model | None:
         chosen: Model | None = values.get("client")

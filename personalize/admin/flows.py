@@ -14,7 +14,7 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, F, QuerySet, Sum
 from django.http import (
     Http404,
     HttpRequest,
@@ -31,7 +31,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from personalize import flows, preview, visits
-from personalize.admin import condition_pickers, history, status
+from personalize.admin import condition_pickers, flow_traffic, history, status
 from personalize.admin.flow_forms import FlowForm, VariantForm, VariantFormSet
 from personalize.admin.preview_forms import PreviewForm
 from personalize.models import (
@@ -180,7 +180,9 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
         rows: QuerySet[Flow] = super().get_queryset(request)
-        return rows.select_related("client", "published", "modified_by", "decision_model")
+        return rows.select_related(
+            "client", "published", "modified_by", "decision_model", "exclusion_group"
+        )
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Count the executions of the page's flows, all in one query."""
@@ -233,9 +235,24 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
                     "fields": (
                         "channels",
                         *(trees if may_edit else ("pages_in_words", "audience_in_words")),
-                        "allocation",
                     ),
                     "classes": ("pz-targeting",),
+                },
+            ),
+            (
+                _("Traffic"),
+                {
+                    "fields": (
+                        "traffic_mode",
+                        "allocation",
+                        ("bucket_low", "bucket_high"),
+                        *(("variant_buckets",) if obj and obj.traffic_mode == "UNIVERSAL" else ()),
+                        "exclusion_group",
+                        ("group_low", "group_high"),
+                        *(("group_room",) if obj and obj.exclusion_group else ()),
+                        "holdout",
+                    ),
+                    "classes": ("pz-traffic",),
                 },
             ),
             (_("What decides"), {"fields": ("decision_model",)}),
@@ -244,7 +261,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Flow | None = None) -> Any:
-        fixed = ["pages_in_words", "audience_in_words"]
+        fixed = ["pages_in_words", "audience_in_words", "variant_buckets", "group_room"]
         if obj is not None:
             fixed.append("client")
             if obj.published_id is not None:
@@ -269,6 +286,14 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
     def audience_in_words(self, flow: Flow) -> str:
         return history.sentence(flow.audience)
 
+    @admin.display(description=_("buckets as saved"))
+    def variant_buckets(self, flow: Flow) -> str:
+        return flow_traffic.variant_buckets(flow)
+
+    @admin.display(description=_("free in the group"))
+    def group_room(self, flow: Flow) -> str:
+        return flow_traffic.group_room(flow, now=timezone.now())
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -288,6 +313,15 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
         flows.save(obj, by=request.user)  # type: ignore[arg-type]
         if obj.published_id is not None and set(_SCHEDULE) & set(form.changed_data):
             flows.reschedule(obj, now=timezone.now())
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        self._warn_of_traffic(request, form.instance)
+
+    def _warn_of_traffic(self, request: HttpRequest, flow: Flow) -> None:
+        """Say what a person should judge: guests who move, or who may see two experiments."""
+        for sentence in flows.traffic_warnings(flow, now=timezone.now()):
+            messages.warning(request, sentence)
 
     def delete_model(self, request: HttpRequest, obj: Flow) -> None:
         flows.delete(obj, now=timezone.now())
@@ -387,8 +421,11 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
                 "revision": row,
                 "is_running": row.pk == flow.published_id,
                 "url": self._url("revision", flow.pk, row.number),
+                "phase": row.phase or 1,
             }
-            for row in rows.defer("definition").order_by("-number")[:_MOST_REVISIONS]
+            for row in rows.defer("definition")
+            .annotate(phase=F("definition__phase"))
+            .order_by("-number")[:_MOST_REVISIONS]
         ]
 
     # --- the other pages ---
@@ -440,6 +477,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
         else:
             self.log_change(request, flow, done)
             messages.success(request, done)
+            self._warn_of_traffic(request, flow)
         return HttpResponseRedirect(self._url("change", flow.pk))
 
     def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

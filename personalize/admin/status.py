@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from personalize import flows
+from personalize import flows, phases
 from personalize.models import Flow
 
 Status = Flow.Status
@@ -73,8 +73,14 @@ def shown_status(flow: Flow, now: datetime) -> tuple[str, str]:
 
 
 def _publish(flow: Flow, by: Any, now: datetime) -> str:
+    before = flow.published
     revision = flows.publish(flow, by=by, now=now)
-    return _("Published as revision %(number)d.") % {"number": revision.number}
+    told = _("Published as revision %(number)d.") % {"number": revision.number}
+    if before is None or revision.definition["phase"] == before.definition.get("phase", 1):
+        return told
+    began = _("Phase %(phase)d began: %(what)s.")
+    what = phases.words(before.definition, revision.definition)
+    return f"{told} {began % {'phase': revision.definition['phase'], 'what': what}}"
 
 
 def _move(to: str) -> Callable[[Flow, Any, datetime], str]:

@@ -11,8 +11,15 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 from playwright.sync_api import Page, expect, sync_playwright
 
-from personalize import memberships, offers, segments
-from personalize.models import DecisionModel, Flow, Offer, OfferTemplate, Segment
+from personalize import memberships, offers, segments, traffic
+from personalize.models import (
+    DecisionModel,
+    ExclusionGroup,
+    Flow,
+    Offer,
+    OfferTemplate,
+    Segment,
+)
 from tests.conftest import Database
 from tests.factories import FlowFactory, GuestFactory
 from tracking.models import Client, EventModel, SeenEvent, SeenProperty
@@ -74,6 +81,36 @@ def test_experience__typed_in_a_browser__shows_its_id_and_goes_live(
     flow = Flow.objects.get()
     assert (flow.friendly_id, flow.status) == ("ete_sale", "LIVE")
     assert len(flow.audience["all"]) == 2
+
+
+def test_traffic__in_a_browser__asks_for_what_the_mode_and_the_group_need(
+    marketer: Page, shop: Client
+) -> None:
+    page = marketer
+    traffic.save_group(ExclusionGroup(client=shop, name="Checkout"))
+    page.goto("/admin/personalize/experience/add/")
+
+    def shown() -> set[str]:
+        names = ("allocation", "bucket_low", "exclusion_group", "group_low", "holdout")
+        return {name for name in names if page.locator(f"#id_{name}").is_visible()}
+
+    assert shown() == {"allocation", "exclusion_group", "holdout"}
+    page.select_option("#id_exclusion_group", label="Checkout")
+    assert shown() == {"allocation", "exclusion_group", "group_low", "holdout"}
+    page.select_option("#id_exclusion_group", "")
+    page.select_option("#id_traffic_mode", "UNIVERSAL")
+    assert shown() == {"bucket_low", "holdout"}
+    page.fill("#id_bucket_low", "9")
+    page.fill("#id_bucket_high", "4")
+    page.fill("#id_name", "Buckets")
+    page.fill("#id_variants-0-name", "V")
+    page.click("[name=_continue]")
+    expect(page.locator(".pz-traffic .errorlist")).to_have_text(
+        "The last bucket is below the first one."
+    )
+    page.select_option("#id_traffic_mode", "UNIQUE")
+    # What is wrong stays in sight.
+    assert shown() == {"allocation", "bucket_low", "exclusion_group", "holdout"}
 
 
 def test_friendly_id__set_by_hand__is_kept_while_the_name_changes(

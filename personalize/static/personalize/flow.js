@@ -41,6 +41,31 @@
     if (name.value) soon();
   }
 
+  // Of the traffic's rows, those that the mode asks for, that say something, or that are wrong.
+  function trafficRows() {
+    const mode = document.getElementById("id_traffic_mode");
+    const group = document.getElementById("id_exclusion_group");
+    if (!mode) return;
+
+    function show(field, isShown) {
+      const row = document.querySelector(".pz-traffic .form-row.field-" + field);
+      if (row) row.hidden = !isShown && !row.matches(".errors") && !row.querySelector(".errors, .errorlist");
+    }
+
+    function follow() {
+      const isUniversal = mode.value === "UNIVERSAL";
+      const hasGroup = group !== null && group.value !== "";
+      show("allocation", !isUniversal);
+      show("bucket_low", isUniversal);
+      show("exclusion_group", !isUniversal || hasGroup);
+      show("group_low", hasGroup);
+    }
+
+    mode.addEventListener("change", follow);
+    if (group) group.addEventListener("change", follow);
+    follow();
+  }
+
   function guardUnsaved(settings) {
     const form = settings.closest("form");
     const note = document.querySelector(".pz-unsaved");
@@ -57,6 +82,7 @@
     const settings = document.getElementById("pz-form");
     if (!settings) return;
     liveFriendlyId(settings);
+    trafficRows();
     guardUnsaved(settings);
   });
 })();
