@@ -14,6 +14,7 @@ from uuid import UUID
 
 from personalize import (
     bucketing,
+    choosing,
     context,
     deciding,
     execution,
@@ -22,10 +23,10 @@ from personalize import (
     targeting,
     visits,
 )
+from personalize.choosing import Chosen
 from personalize.conditions import Facts
 from personalize.context import Visitor
 from personalize.deciding import Decided
-from personalize.execution import Chosen
 from personalize.models import Flow
 from personalize.snapshots import Definition, FlowSnapshot
 from personalize.targeting import GateReport
@@ -91,7 +92,7 @@ def preview(
     facts = context.facts(
         request, visitor, [snapshot], client=client, point_of_sale=visit.point_of_sale, now=now
     )
-    chosen, closed, _ = execution.choose(
+    chosen, closed, _ = choosing.choose(
         [snapshot], facts, visitor, channel=channel, now=now, explain=True
     )
     gates = targeting.told(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from personalize import context, deciding, execution, snapshots, visits
+from personalize import choosing, context, deciding, execution, snapshots, visits
 from personalize.conditions import Facts
 from personalize.context import Visitor
 from personalize.deciding import Decided
@@ -79,7 +79,7 @@ def why(client: ClientConfig, question: Question, named: Named, *, now: datetime
     facts = context.facts(
         request, visitor, candidates, client=client, point_of_sale=point_of_sale, now=now
     )
-    chosen, _, _ = execution.choose(candidates, facts, visitor, channel=request.channel, now=now)
+    chosen, _, _ = choosing.choose(candidates, facts, visitor, channel=request.channel, now=now)
     faults = list(facts.site_faults.values())
     told = list(_flows_now(candidates, facts, visitor, question.channel))
     if chosen is None:
