@@ -55,6 +55,39 @@ def test_assign__golden_cases__never_change(case: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.parametrize("case", CASES["universal"], ids=lambda case: case["ref"])
+def test_universal_bucket__golden_cases__never_change(case: dict[str, Any]) -> None:
+    assert universal_bucket(case["ref"]) == case["bucket"]
+
+
+@pytest.mark.parametrize(
+    "case", CASES["traffic"]["cases"], ids=lambda case: f"{case['name']}-{case['bucketRef']}"
+)
+def test_assign__golden_cases_of_buckets_groups_and_holdouts__never_change(
+    case: dict[str, Any],
+) -> None:
+    flow = CASES["traffic"]
+    buckets, part = case.get("universal"), case.get("group")
+    traffic = Traffic(
+        salt=flow["salt"],
+        splits=[
+            Split(variant_ref=split["variantRef"], weight=split["weight"])
+            for split in flow["splits"]
+        ],
+        universal=BucketRange(low=buckets[0], high=buckets[1]) if buckets else None,
+        group=GroupPart(salt=flow["group"], name="A", low=part[0], high=part[1]) if part else None,
+        holdout=case.get("holdout", 0),
+    )
+
+    answer = assign(traffic=traffic, bucket_ref=case["bucketRef"])
+
+    assert case["expected"] == {
+        "reason": answer.reason,
+        "variantRef": answer.variant_ref,
+        **answer.numbers,
+    }
+
+
 @given(st.text(), st.text())
 def test_bucket__any_text__is_at_least_zero_and_below_one(salt: str, ref: str) -> None:
     assert 0 <= bucket(salt, ref) < 1
