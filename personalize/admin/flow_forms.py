@@ -160,6 +160,9 @@ class FlowForm(_FlowModelForm):
     def _check_traffic(self, values: dict[str, Any], client: Any) -> None:
         """Say at the field what the domain has to say of it."""
         given = {name: values[name] for name in TRAFFIC if values.get(name) is not None}
+        if client is None:
+            # What is missing is said already; whose the group is cannot be.
+            given.pop("exclusion_group", None)
         for problem in traffic.problems_of(Flow(client=client, **given)):
             if problem.field in self.fields and problem.field not in self.errors:
                 self.add_error(problem.field, problem.sentence)
