@@ -313,8 +313,8 @@ def traffic_warnings(flow: Flow, *, now: datetime) -> list[str]:
         told.insert(
             0,
             f"Publishing begins phase {draft['phase']}: "
-            f"{phases.words(published.definition, draft)}. Guests may move from one variant to "
-            "another, and results of the two phases do not add up.",
+            f"{phases.words(published.definition, draft)}. Who has seen a variant that still has a "
+            "share keeps it, all others are divided anew; results of the two phases do not add up.",
         )
     return told
 

@@ -195,7 +195,7 @@ def test_weights__changed_while_live__are_warned_of_and_begin_a_phase(
     revision = page(browser, "personalize_experiment_revision", flow.pk, 2)
     again = save(browser, flow, description="Nothing of the split")
 
-    assert "Publishing begins phase 2: weights 50/50 → 80/20. Guests may move" in told(saved)
+    assert "Publishing begins phase 2: weights 50/50 → 80/20. Who has seen" in told(saved)
     assert "Phase 2 begins: weights 50/50 → 80/20" in draft
     assert "Published as revision 2. Phase 2 began: weights 50/50 → 80/20." in told(published)
     assert "Phase 2 begins: weights 50/50 → 80/20" in revision
