@@ -126,9 +126,10 @@ class Traffic:
     How a flow's guests are divided.
 
     salt: fixed for the flow's life (its ref). splits: the variants in a fixed order; reordering
-    or reweighting them moves those who have seen none. percent: the share of guests let in, 0 to 100. universal:
-    the buckets that are let in instead, which makes the mode UNIVERSAL. group: the part of an
-    exclusion group of which these are. holdout: the percent of those let in who get nothing.
+    or reweighting them moves those who have seen none. percent: the share of guests let in, 0 to
+    100. universal: the buckets that are let in instead, which makes the mode UNIVERSAL. group: the
+    part of an exclusion group of which these are. holdout: the percent of those let in who get
+    nothing.
     Raises ValueError for a percent or weight that is none.
     """
 
