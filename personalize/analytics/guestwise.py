@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import BooleanField, Exists, OuterRef, Q, Value
+from django.db.models import BooleanField, Count, Exists, OuterRef, Q, Subquery, Value
 from django.db.models.expressions import Combinable, F
 
 from personalize.analytics import samples
@@ -68,18 +68,20 @@ def gather(
     people = Assignment.objects.filter(samples.within(span), flow=flow_id, is_mixed=False)
     people = people.annotate(part=by if by is not None else Value(EVERYBODY))
     found: dict[Any, Gathered] = {}
-    for part, variant, visits in people.values_list("part", "variant_ref", "visits").iterator():
-        found.setdefault(part, Gathered()).guests.setdefault(variant, Counter())[visits] += 1
-    parts = {
-        guest: (part, variant, visits)
-        for guest, part, variant, visits in people.filter(
-            guest__in=GuestGoal.objects.filter(flow=flow_id, measure__in=measures).values("guest")
-        ).values_list("guest", "part", "variant_ref", "visits")
-    }
-    rows = GuestGoal.objects.filter(flow=flow_id, measure__in=measures)
-    for guest, measure, y, d, x in rows.values_list("guest", "measure", "y", "d", "x").iterator():
-        if guest in parts:
-            part, variant, visits = parts[guest]
+    counted = people.values("part", "variant_ref", "visits").annotate(count=Count("pk"))
+    for row in counted.order_by():
+        gathered = found.setdefault(row["part"], Gathered())
+        gathered.guests.setdefault(row["variant_ref"], Counter())[row["visits"]] += row["count"]
+    # Of each row the person's assignment, by its index: a join of the tables may be planned badly.
+    own = people.filter(guest=OuterRef("guest"))
+    rows = GuestGoal.objects.filter(flow=flow_id, measure__in=measures).annotate(
+        part=Subquery(own.values("part")[:1]),
+        variant=Subquery(own.values("variant_ref")[:1]),
+        visits=Subquery(own.values("visits")[:1]),
+    )
+    columns = rows.values_list("measure", "y", "d", "x", "part", "variant", "visits")
+    for measure, y, d, x, part, variant, visits in columns.iterator():
+        if variant is not None:
             found[part].rows.setdefault((variant, measure), []).append((visits, y, d, x))
     return found
 

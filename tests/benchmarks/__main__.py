@@ -20,6 +20,7 @@ from tests.benchmarks import (  # noqa: E402
     flows,
     items,
     report,
+    results,
     segments,
     visible,
 )
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "drain": drain.measure,
     "flows": flows.measure,
     "items": items.measure,
+    "results": results.measure,
     "segments": segments.measure,
     "visible": visible.measure,
 }

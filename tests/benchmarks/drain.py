@@ -9,7 +9,7 @@ first version would do: per event one transaction of the ORM.
 import itertools
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 import psycopg
@@ -90,7 +90,7 @@ def measure(run: Run) -> None:
     report.figure("  that is", sorted(walked)[len(walked) // 2], "ev/s")
 
 
-def fill(client_id: int, numbers: "itertools.cycle[int]", size: int) -> list[uuid.UUID]:
+def fill(client_id: int, numbers: Iterator[int], size: int) -> list[uuid.UUID]:
     """Put events into an empty inbox, each of another guest."""
     accept.empty_inbox()
     now = timezone.now()
