@@ -15,7 +15,7 @@ from personalize.statistics.fixed import fixed
 from personalize.statistics.quantiles import Quantile, compare_quantiles
 from personalize.statistics.samples import Sample
 from personalize.statistics.sequences import sequence
-from personalize.statistics.types import Direction, GoalRule, Interval, Settings
+from personalize.statistics.types import Direction, GoalRule, Interval, Reason, Settings
 
 #: What is known of a variant by a goal.
 Measured = Sample | Quantile
@@ -118,7 +118,16 @@ def _contrast(control: Measured, treatment: Measured, settings: Settings) -> Con
         return compare_quantiles(control=control, treatment=treatment)
     if isinstance(control, Sample) and isinstance(treatment, Sample):
         return compare(control=control, treatment=treatment, uses_cuped=settings.uses_cuped)
-    raise ValueError("a goal is measured by sums, or by ranks, in all variants alike")
+    if control.n and treatment.n:
+        raise ValueError("a goal is measured by sums, or by ranks, in all variants alike")
+    nothing = Effect(n=control.n + treatment.n, reason=Reason.TOO_FEW_GUESTS)
+    return Contrast(
+        control=control.mean,
+        treatment=treatment.mean,
+        difference=nothing,
+        lift=nothing,
+        saved=0.0,
+    )
 
 
 def _view(effect: Effect, goal: GoalRule, settings: Settings, together: int, scale: float) -> View:

@@ -47,18 +47,27 @@ class Pair:
         return (self.treatment.mean - self.control.mean) / error
 
     def bounds(self, reach: float) -> tuple[float, float] | None:
-        control, squared = self.control, reach * reach
-        difference = self.treatment.mean - control.mean
-        square = control.mean * control.mean - squared * (control.spread + self.shared)
-        if square <= 0:
+        c, t, squared = self.control, self.treatment, reach * reach
+        difference = t.mean - c.mean
+        # A L^2 - 2 B L + C = 0 at both ends.
+        a = c.mean * c.mean - squared * (c.spread + self.shared)
+        if a <= 0:
             return None
-        linear = difference * control.mean + squared * control.spread
-        constant = difference * difference - squared * (control.spread + self.treatment.spread)
-        root = math.sqrt(max(0.0, linear * linear - square * constant))
-        # The larger root in size first: subtracting would cost the other one its digits.
-        far = linear + math.copysign(root, linear)
-        ends = sorted((far / square, constant / far if far else 0.0))
-        return (ends[0], ends[1]) if control.mean > 0 else (-ends[1], -ends[0])
+        b = difference * c.mean + squared * c.spread
+        root = reach * math.sqrt(max(0.0, self._discriminant(squared)))
+        # The end that is farther out comes first: subtracting would cost the other its digits.
+        far = b + math.copysign(root, b)
+        constant = difference * difference - squared * (c.spread + t.spread)
+        ends = sorted((far / a, constant / far if far else 0.0))
+        return (ends[0], ends[1]) if c.mean > 0 else (-ends[1], -ends[0])
+
+    def _discriminant(self, squared: float) -> float:
+        # (B^2 - A C) / reach^2, worked out: B^2 and A C are huge and almost the same.
+        c, t = self.control, self.treatment
+        spread = c.spread + t.spread
+        means = c.mean * c.mean * t.spread + t.mean * t.mean * c.spread
+        common = self.shared * ((t.mean - c.mean) ** 2 - squared * spread)
+        return means + common - squared * c.spread * t.spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

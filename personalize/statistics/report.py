@@ -26,7 +26,8 @@ class VariantData:
     A variant as it was measured.
 
     guests: those who saw it first. samples: by the goal's ref; one that is absent has no guests.
-    weight: its share of the traffic, relative to the others'.
+    weight: its share of the traffic, relative to the others'. guests_at_weights: those of the
+    guests who came at these weights, where they have been others before; None: all of them.
     """
 
     ref: str
@@ -34,6 +35,7 @@ class VariantData:
     guests: int
     samples: Mapping[str, Measured]
     weight: float = 1.0
+    guests_at_weights: int | None = None
     is_control: bool = False
 
 
@@ -67,8 +69,8 @@ def analyse(
     Judge an experiment.
 
     guests_a_day: new ones, of all variants. mixed_share: of all guests, those who saw several
-    variants. earlier_guests: how many guests each variant had had by the end of earlier days, from
-    the first on, in the variants' order. Raises ValueError unless there are two variants or more
+    variants. earlier_guests: how many guests (at these weights) each variant had had by the end of
+    earlier days, in the variants' order. Raises ValueError unless there are two variants or more
     and exactly one control, and exactly one primary goal.
     """
     settings = settings or Settings()
@@ -87,7 +89,7 @@ def analyse(
         mixed_share=mixed_share,
         mismatch=mismatch(
             weights=[variant.weight for variant in variants],
-            counts=counts,
+            counts=[_at_weights(variant) for variant in variants],
             earlier=earlier_guests,
             alpha=settings.mismatch_alpha,
         ),
@@ -118,6 +120,11 @@ def _primary(goals: Sequence[GoalRule]) -> GoalRule:
     if len(found) != 1:
         raise ValueError(f"exactly one goal is the primary one, not {len(found)}")
     return found[0]
+
+
+def _at_weights(variant: VariantData) -> int:
+    since = variant.guests_at_weights
+    return variant.guests if since is None else since
 
 
 def _sample(variant: VariantData, goal: GoalRule) -> Measured:

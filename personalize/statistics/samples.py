@@ -20,7 +20,7 @@ class Sample:
 
     n: guests. y: what the goal counts, d: what it is counted per (1 for a mean per guest), x: the
     guest's own y before the first exposure. Sums of y, d, x are in 1e-6, of products in 1e-12.
-    Raises ValueError for sums that no guests can have.
+    Raises ValueError for sums that no guests can have, TypeError for any that is not an int.
     """
 
     n: int
@@ -35,6 +35,10 @@ class Sample:
     xd: int
 
     def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if not isinstance(getattr(self, name), int):
+                # A database's decimal would carry on, and round where nobody looks.
+                raise TypeError(f"{name} is a whole number, not {getattr(self, name)!r}")
         pairs = ((self.y, self.yy), (self.d, self.dd), (self.x, self.xx))
         # Cauchy and Schwarz; with no guests, it leaves sums of 0 alone.
         if self.n < 0 or any(self.n * square < total * total for total, square in pairs):

@@ -101,5 +101,7 @@ class Settings:
         for name in ("mde", "tuning"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is above 0, not {getattr(self, name)}")
+        if self.base_rate * (1.0 + self.mde) > 1:
+            raise ValueError(f"no base_rate of {self.base_rate:g} can grow by {self.mde:.0%}")
         if self.planned_guests is not None and self.planned_guests < 1:
             raise ValueError(f"planned_guests is 1 or more, not {self.planned_guests}")

@@ -44,9 +44,9 @@ class Evidence:
     """
     All that a verdict rests on.
 
-    names: by ref, in the order of counts, the guests of each. conversions: by
-    the primary goal, of all variants. planned: guests per variant. mixed_share: of all guests,
-    those who saw several variants. comparisons: one for each goal and variant but the control.
+    names: by ref, in the order of counts, the guests of each. conversions: by the primary goal, of
+    all variants. planned: guests per variant. mixed_share: of all guests, those who saw several
+    variants. comparisons: one for each goal and variant but the control.
     """
 
     names: Mapping[str, str]
@@ -72,21 +72,29 @@ def verdict(evidence: Evidence, settings: Settings) -> Verdict:
     Say what to do.
 
     In this order: what makes numbers worthless; too few to say anything; a winner (by the default
-    view, so it may be named at any time) unless a guardrail is worse; only losers; and, once the
-    planned guests are there, no difference.
+    view, so it may be named at any time) that is worse by no guardrail; and, once all variants are
+    clear or the planned guests are there: harmful winners, only losers, or no difference.
     """
     ill = _illness(evidence, settings)
     if ill:
         return Verdict(code=Code.UNHEALTHY, sentence=ill)
     if _is_below_floor(evidence, settings):
         return _collecting(evidence, settings)
-    winners = [found for found in evidence.primary if found.outcome == "BETTER"]
-    if winners:
-        return _of_winners(winners, evidence)
-    if evidence.primary and all(found.outcome == "WORSE" for found in evidence.primary):
+    winners = sorted(
+        (found for found in evidence.primary if found.outcome == "BETTER"), key=_gain, reverse=True
+    )
+    harms = [_harm(found.variant, evidence) for found in winners]
+    for found, harm in zip(winners, harms, strict=True):
+        if harm is None:
+            return _shipped(found, evidence)
+    harmful = _harmful(winners[0], harms[0], evidence) if winners and harms[0] else ""
+    is_clear = all(found.outcome != "UNCLEAR" for found in evidence.primary)
+    if not is_clear and min(evidence.counts) < evidence.planned:
+        return _collecting(evidence, settings, harmful)
+    if harmful:
+        return Verdict(code=Code.KEEP_CONTROL, sentence=f"Keep the control: {harmful}")
+    if is_clear:
         return _of_losers(evidence)
-    if min(evidence.counts) < evidence.planned:
-        return _collecting(evidence, settings)
     return _of_nothing(evidence, settings)
 
 
@@ -117,7 +125,7 @@ def _is_below_floor(evidence: Evidence, settings: Settings) -> bool:
     return is_small or evidence.conversions < settings.min_conversions
 
 
-def _collecting(evidence: Evidence, settings: Settings) -> Verdict:
+def _collecting(evidence: Evidence, settings: Settings, harmful: str = "") -> Verdict:
     there, planned = min(evidence.counts), evidence.planned
     days = evidence.days_left or 0
     if there < planned:
@@ -127,31 +135,23 @@ def _collecting(evidence: Evidence, settings: Settings) -> Verdict:
         sentence = f"Collecting: {evidence.conversions:,.0f} of at least {needed:,} conversions"
     if days:
         sentence += f", about {days:,} {'day' if days == 1 else 'days'} left"
-    return Verdict(code=Code.COLLECTING, sentence=f"{sentence}.", days_left=evidence.days_left)
+    sentence = f"{sentence}. {harmful}".rstrip()
+    return Verdict(code=Code.COLLECTING, sentence=sentence, days_left=evidence.days_left)
 
 
-def _of_winners(winners: Sequence[Comparison], evidence: Evidence) -> Verdict:
-    # The best first; where it does harm, the next may not.
-    winners = sorted(winners, key=_gain, reverse=True)
-    harms = {found.variant: _harm(found.variant, evidence) for found in winners}
-    for found in winners:
-        if harms[found.variant] is None:
-            return Verdict(
-                code=Code.SHIP,
-                variant=found.variant,
-                sentence=(
-                    f"Ship {evidence.names[found.variant]}: {found.goal.name} {change(found)}."
-                ),
-            )
-    best = winners[0]
-    harm = harms[best.variant]
-    assert harm is not None
+def _shipped(found: Comparison, evidence: Evidence) -> Verdict:
+    name = evidence.names[found.variant]
     return Verdict(
-        code=Code.KEEP_CONTROL,
-        sentence=(
-            f"Keep the control: {evidence.names[best.variant]} is better, {best.goal.name}"
-            f" {change(best)}, but worse by a guardrail, {harm.goal.name} {change(harm)}."
-        ),
+        code=Code.SHIP,
+        variant=found.variant,
+        sentence=f"Ship {name}: {found.goal.name} {change(found)}.",
+    )
+
+
+def _harmful(found: Comparison, harm: Comparison, evidence: Evidence) -> str:
+    return (
+        f"{evidence.names[found.variant]} is better, {found.goal.name} {change(found)}, but worse"
+        f" by a guardrail, {harm.goal.name} {change(harm)}."
     )
 
 

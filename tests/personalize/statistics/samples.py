@@ -1,5 +1,7 @@
 """Samples for tests: of conversions, of values, and as Hypothesis makes them up."""
 
+import math
+
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -28,6 +30,11 @@ def converted(n: int, conversions: int) -> Sample:
         xy=0,
         xd=0,
     )
+
+
+def chance_of(share: float, *, runs: int) -> float:
+    """How far from a true share so many runs may be: three standard errors."""
+    return 3 * math.sqrt(share * (1 - share) / runs)
 
 
 def measured(ys: Floats, ds: Floats | None = None, xs: Floats | None = None) -> Sample:

@@ -16,7 +16,7 @@ from personalize.statistics import (
     fixed,
     reweighted,
 )
-from tests.personalize.statistics.samples import converted, measured
+from tests.personalize.statistics.samples import chance_of, converted, measured
 from tests.thoroughness import searches
 
 
@@ -134,9 +134,9 @@ def test_bandit__against_even_traffic__loses_far_less() -> None:
     rates = (0.03, 0.05, 0.04, 0.08)
     draw = np.random.default_rng(9)
     lost = {"bandit": 0.0, "even": 0.0}
-    for _ in range(searches(25)):
+    for _ in range(searches(10)):
         samples = [converted(0, 0)] * 4
-        for _ in range(20):
+        for _ in range(15):
             weights = bandit_weights(samples)
             guests = draw.multinomial(500, weights)
             lost["bandit"] += float(guests @ (0.08 - np.array(rates)))
@@ -173,7 +173,8 @@ def period(weight: float, guests: int, rate: float) -> Period:
 def test_reweighted__weights_that_never_moved__is_the_plain_mean() -> None:
     draw = np.random.default_rng(1)
     samples = [
-        measured(draw.gamma(2, 3, size=50), draw.integers(1, 5, size=50) * 1.0) for _ in range(3)
+        measured(draw.gamma(2, 3, size=50), draw.integers(1, 5, size=50).astype(np.float64))
+        for _ in range(3)
     ]
     whole = sum(samples, Sample.of([]))
 
@@ -186,12 +187,12 @@ def test_reweighted__weights_that_never_moved__is_the_plain_mean() -> None:
 
 def test_reweighted__a_bandit_with_no_effect__has_intervals_that_hold() -> None:
     draw = np.random.default_rng(8)
-    runs = searches(250)
+    runs = searches(80)
     held = 0
     for _ in range(runs):
         history: list[list[Period]] = [[], []]
         totals = [converted(0, 0), converted(0, 0)]
-        for rate in draw.uniform(0.1, 0.3, size=6):
+        for rate in draw.uniform(0.1, 0.3, size=5):
             weights = bandit_weights(totals, floor=0.1)
             for at, n in enumerate(draw.multinomial(800, weights)):
                 sample = converted(int(n), int(draw.binomial(n, rate)))
@@ -201,7 +202,7 @@ def test_reweighted__a_bandit_with_no_effect__has_intervals_that_hold() -> None:
         assert found.low is not None and found.high is not None
         held += found.low <= 0 <= found.high
 
-    assert held / runs >= 0.95 - 3 * (0.05 * 0.95 / runs) ** 0.5
+    assert held / runs >= 0.95 - chance_of(0.95, runs=runs)
 
 
 def test_reweighted__too_little_known__is_none_with_its_reason() -> None:

@@ -33,7 +33,8 @@ def test_benjamini_hochberg__nothing__is_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "values, percentile, rank", [(100, 0.99, 99), (101, 0.99, 100), (1, 0.5, 1), (10, 1, 10)]
+    "values, percentile, rank",
+    [(100, 0.99, 99), (101, 0.99, 100), (1, 0.5, 1), (10, 1, 10), (100, 0.07, 7)],
 )
 def test_cap_rank__a_percentile__is_of_the_nearest_rank(
     values: int, percentile: float, rank: int

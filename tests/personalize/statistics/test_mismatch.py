@@ -70,7 +70,7 @@ def test_mismatch__found_on_an_earlier_day__stays_found() -> None:
 
 def test_mismatch__no_fault_and_a_look_every_day__is_seldom_found() -> None:
     draw = np.random.default_rng(11)
-    runs = searches(2000)
+    runs = searches(500)
     alarms = {"sequential": 0, "chi-square": 0}
     expected = np.outer(np.arange(1, 101), (250, 150, 100))
     for _ in range(runs):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from personalize.statistics import Quantile, Reason, compare_quantiles, fixed, ranks
-from tests.personalize.statistics.samples import Floats
+from tests.personalize.statistics.samples import Floats, chance_of
 from tests.thoroughness import searches
 
 
@@ -78,7 +78,14 @@ def test_quantile__of_skewed_values__is_covered_as_often_as_promised(share: floa
         assert found.lower is not None and found.upper is not None
         held += found.lower <= truth <= found.upper
 
-    assert held / runs >= 0.95 - 2 * (0.05 * 0.95 / runs) ** 0.5
+    assert held / runs >= 0.95 - chance_of(0.95, runs=runs)
+
+
+def test_quantile__an_interval_as_long_as_a_normal_one__has_its_error() -> None:
+    reach = float(stats.norm.ppf(0.975))
+    found = Quantile(ranks=ranks(n=400), lower=5 - reach, middle=5.0, upper=5 + reach)
+
+    assert found.variance == pytest.approx(400)
 
 
 def test_compare_quantiles__no_effect__is_seldom_significant() -> None:
@@ -90,7 +97,7 @@ def test_compare_quantiles__no_effect__is_seldom_significant() -> None:
         a, b = (quantile(draw.lognormal(0, 1, size=400), 0.75) for _ in range(2))
         alarms += (fixed(compare_quantiles(control=a, treatment=b).lift).p_value or 0) < 0.05
 
-    assert alarms / runs <= 0.05 + 2 * (0.05 * 0.95 / runs) ** 0.5
+    assert alarms / runs <= 0.05 + chance_of(0.05, runs=runs)
 
 
 def test_compare_quantiles__all_times_two__is_a_lift_of_one() -> None:

@@ -100,6 +100,23 @@ def test_verdict__the_best_harms_a_guardrail_but_the_next_does_not__ships_the_ne
     assert (found.verdict.code, found.verdict.variant) == (Code.SHIP, "b")
 
 
+def test_verdict__a_harmful_winner_beside_an_open_variant__goes_on_and_says_so() -> None:
+    refunds = [converted(5000, 100), converted(5000, 250), converted(5000, 100)]
+    found = judged(
+        converted(5000, 100),
+        converted(5000, 220),
+        converted(5000, 110),
+        goals=[CHECKOUT, REFUNDS],
+        more=[{"refunds": sample} for sample in refunds],
+    )
+
+    assert found.verdict.code is Code.COLLECTING
+    assert found.verdict.sentence.startswith(
+        "Collecting: 5,000 of about 21,100 guests per variant. B is better, Checkout +120.0% ("
+    )
+    assert "but worse by a guardrail, Refunds +150.0% (" in found.verdict.sentence
+
+
 def test_verdict__a_number_that_should_fall_and_does__is_shipped() -> None:
     bounces = replace(CHECKOUT, name="Bounces", direction=Direction.DECREASE)
     found = judged(converted(5000, 220), converted(5000, 100), goals=[bounces])
@@ -151,6 +168,24 @@ def test_verdict__guests_not_divided_as_the_weights_say__hides_the_winner() -> N
     assert weighted.verdict.code is Code.SHIP
 
 
+def test_verdict__weights_that_were_others_before__are_compared_with_the_guests_since() -> None:
+    variants = [
+        VariantData(
+            ref=ref,
+            name=ref,
+            guests=guests,
+            guests_at_weights=since,
+            is_control=ref == "a",
+            samples={"checkout": converted(guests, 200)},
+        )
+        for ref, guests, since in [("a", 9000, 1010), ("b", 2000, 990)]
+    ]
+
+    assert analyse(variants=variants, goals=[CHECKOUT]).verdict.code is not Code.UNHEALTHY
+    forgotten = [replace(variant, guests_at_weights=None) for variant in variants]
+    assert analyse(variants=forgotten, goals=[CHECKOUT]).verdict.code is Code.UNHEALTHY
+
+
 def test_verdict__many_guests_who_saw_several_variants__hides_the_winner() -> None:
     found = judged(converted(5000, 100), converted(5000, 220), mixed_share=0.03)
 
@@ -191,6 +226,18 @@ def test_planned__of_amounts__follows_the_control_as_it_comes_in() -> None:
     assert amounts.mean is not None and amounts.variance is not None
     expected = 2 * 7.849 * amounts.variance / (0.2 * amounts.mean) ** 2
     assert found.planned == pytest.approx(expected, rel=0.001)
+
+
+def test_planned__of_a_rate_that_should_fall__is_for_a_fall() -> None:
+    bounces = replace(CHECKOUT, direction=Direction.DECREASE)
+
+    assert judged(converted(0, 0), converted(0, 0), goals=[bounces]).planned == 17_339
+
+
+def test_planned__below_the_floor__is_the_floor() -> None:
+    settings = Settings(planned_guests=5)
+
+    assert judged(converted(20, 1), converted(20, 1), settings=settings).planned == 100
 
 
 def test_planned__by_the_experimenter__stands() -> None:
@@ -254,16 +301,30 @@ def test_report__quantiles_for_a_goal__are_compared_as_means_are() -> None:
     assert found.verdict.sentence.startswith("Ship B: Time to pay -25.0% (")
 
 
-def test_report__sums_here_and_ranks_there__are_refused() -> None:
-    odd = Quantile(ranks=ranks(n=0), lower=None, middle=None, upper=None)
+def test_report__ranks_here_and_no_guests_there__is_not_known() -> None:
+    found = analyse(
+        variants=ranked_and(Sample.of([])), goals=[GoalRule(ref="g", name="G", is_primary=True)]
+    )
+
+    assert found.verdict.code is Code.COLLECTING
+    assert found.comparisons[0].shown.effect.reason == "TOO_FEW_GUESTS"
+    assert found.comparisons[0].control_mean == 3.0
+
+
+def test_report__ranks_here_and_sums_there__are_refused() -> None:
     with pytest.raises(ValueError, match="in all variants alike"):
         analyse(
-            variants=[
-                VariantData(ref="a", name="A", guests=2, samples={"g": odd}, is_control=True),
-                VariantData(ref="b", name="B", guests=2, samples={"g": converted(2, 1)}),
-            ],
+            variants=ranked_and(converted(200, 20)),
             goals=[GoalRule(ref="g", name="G", is_primary=True)],
         )
+
+
+def ranked_and(other: Sample) -> list[VariantData]:
+    found = Quantile(ranks=ranks(n=200), lower=2.0, middle=3.0, upper=4.0)
+    return [
+        VariantData(ref="a", name="A", guests=200, samples={"g": found}, is_control=True),
+        VariantData(ref="b", name="B", guests=200, samples={"g": other}),
+    ]
 
 
 def test_analyse__with_a_prior__believes_less_of_few_guests() -> None:
@@ -273,6 +334,8 @@ def test_analyse__with_a_prior__believes_less_of_few_guests() -> None:
     )
 
     assert (doubtful.comparisons[0].lift.posterior.mean or 0) < 0.2
+    # Of a control of 2 percent, a lift of 0.2 is a difference of 0.004.
+    assert (doubtful.comparisons[0].difference.posterior.mean or 0) < 0.004
     assert (flat.comparisons[0].lift.posterior.mean or 0) == pytest.approx(1.0)
 
 
@@ -308,6 +371,7 @@ def test_analyse__what_is_no_experiment__is_refused(
         {"power": 1},
         {"base_rate": 2},
         {"mde": 0},
+        {"base_rate": 0.9},
         {"tuning": -1},
         {"planned_guests": 0},
     ],

@@ -2,6 +2,7 @@
 
 import statistics as plain
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -111,6 +112,11 @@ def test_sample__sums_that_no_guests_can_have__are_refused() -> None:
         replace(sample, n=0)
     with pytest.raises(ValueError, match="no -1 guests"):
         replace(Sample.of([]), n=-1)
+
+
+def test_sample__a_sum_that_is_no_whole_number__is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="yy is a whole number, not Decimal"):
+        replace(Sample.of([1, 2]), yy=Decimal(5))  # type: ignore[arg-type]
 
 
 def test_sample__lists_of_unlike_lengths__are_refused() -> None:
