@@ -14,7 +14,17 @@ from django.db import connections
 from django.utils import timezone
 
 from personalize import segments
-from personalize.models import Segment, SegmentMembership
+from personalize.attribution import rebuilding
+from personalize.models import (
+    Assignment,
+    DailyNumbers,
+    DailyRuns,
+    Exposure,
+    GuestGoal,
+    Segment,
+    SegmentMembership,
+)
+from tests import experiments
 from tests.api import Api
 from tests.conftest import Database, StartServer, StartWorker
 from tests.services import Service, wait_until
@@ -103,6 +113,55 @@ def test_segments__kept_by_four_workers_at_once__end_as_a_rebuild_has_them(
     SegmentMembership.objects.all().delete()
     segments.rebuilds.rebuild(list(Segment.objects.all()), now=timezone.now())
     assert members() == kept
+
+
+def test_results__kept_by_four_workers_at_once__end_as_a_rebuild_has_them(
+    on_postgres: Database,
+    api: Api,
+    redis_url: str,
+    http_server: StartServer,
+    celery_worker: StartWorker,
+) -> None:
+    flow = experiments.experiment(
+        api,
+        {"name": "Searched", "kind": "EVENT", "event": {"type": "SEARCH"}},
+        {"name": "Revenue", "kind": "REVENUE", "unit": "GUEST", "windowHours": 24},
+        {"name": "Ordered", "kind": "CONVERSION"},
+    )
+    browsers = [api.create_browser()["ref"] for _ in range(12)]
+    for _ in range(2):
+        args = ("--concurrency", "2", "--pool", "prefork")
+        celery_worker(database_url=on_postgres.url, broker_url=redis_url, args=args)
+    server = http_server(database_url=on_postgres.url, broker_url=redis_url)
+
+    def act(browser: str) -> None:
+        at = browsers.index(browser)
+        for step in range(12):
+            if (step + at) % 3 == 0:
+                call = {"friendlyId": flow.friendly_id, "clientKey": api.client_key}
+                post(server, "/v2/callFlows", call | {"channel": "WEB", "browserId": browser})
+            kind = ("VIEW", "SEARCH", "ADD", "CHECKOUT", "IDENTITY")[(step + at) % 5]
+            product = {"item_id": "a", "productId": "a", "name": "A", "price": 1, "currency": "EUR"}
+            more: dict[str, Any] = {"product": product} if kind == "ADD" else {}
+            more |= {"reference_id": f"{browser}-{step}"} if kind == "CHECKOUT" else {}
+            # Some of them turn out to be one person.
+            known = [{"provider": "EMAIL", "id": f"{at % 8}@example.com"}]
+            more |= {"identifiers": known} if kind == "IDENTITY" else {}
+            post(server, "/v1.2/events", event(api, browser, **{"type": kind, **more}))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(act, browsers))
+    wait_until(lambda: not InboxEntry.objects.exists(), what="an empty inbox")
+    wait_until(lambda: not FollowUp.objects.exists(), what="no debts")
+
+    kept = experiments.state(flow)
+    assert len(kept["people"]) == 8
+    rebuilding.rebuild(flow, now=timezone.now())
+    assert experiments.state(flow) == kept
+    for model in (DailyNumbers, DailyRuns, GuestGoal, Assignment, Exposure):
+        model.objects.all().delete()
+    rebuilding.rebuild(flow, now=timezone.now())
+    assert experiments.state(flow) == kept
 
 
 def members() -> set[tuple[str, int]]:

@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,8 +12,6 @@ from pytest_django import Settings
 
 from personalize.analytics import breakdowns, results
 from personalize.attribution import numbers, rebuilding
-from personalize.attribution.numbers import GUESTS
-from personalize.goals.folding import MIXED
 from personalize.models import (
     Assignment,
     DailyNumbers,
@@ -26,6 +23,7 @@ from personalize.models import (
 )
 from tests.api import Api
 from tests.conftest import Database
+from tests.experiments import experiment, run, state, sums, visitor
 from tracking import followers, ledger, pipeline, privacy, sessions, tasks
 from tracking.models import Client, Guest, InboxEntry, Order, Session
 
@@ -36,70 +34,10 @@ THANKS = {"type": "VIEW", "where": [{"field": "page", "operator": "is", "value":
 SIGNUP = {"name": "Signed up", "kind": "EVENT", "event": {"type": "SIGNUP"}}
 
 
-def experiment(api: Api, *goals: dict[str, Any], **more: Any) -> Flow:
-    body = {
-        "name": "Test",
-        "subtype": "EXPERIMENT",
-        "status": "LIVE",
-        "variants": [
-            {"name": "A", "content": {"v": "A"}, "isControl": True},
-            {"name": "B", "content": {"v": "B"}},
-        ],
-        "goals": list(goals),
-        **more,
-    }
-    answer = api.json(api.post("/v2/flowDefinitions", body, basic=True))
-    return Flow.objects.get(ref=answer["ref"])
-
-
-def run(api: Api, flow: Flow, browser: str, **more: Any) -> str:
-    """Run the flow; return the variant."""
-    answer = api.json(api.call_flows(flow.friendly_id, browserId=browser, **more))
-    return str(answer["v"])
-
-
-def visitor(api: Api) -> str:
-    return str(api.create_browser()["ref"])
-
-
-def sums(flow: Flow, measure: UUID = GUESTS) -> dict[str, dict[str, int]]:
-    """Return the sums of a measure over all days, by the variant's name."""
-    names = {variant.ref: variant.name for variant in flow.variants.all()} | {MIXED: "mixed"}
-    found: dict[str, dict[str, int]] = {}
-    for row in DailyNumbers.objects.filter(flow=flow, measure=measure):
-        of_day = dict(zip(numbers.SUMS, numbers.numbers(row.sums), strict=True))
-        known = found.setdefault(names[row.variant_ref], dict.fromkeys(numbers.SUMS, 0))
-        for name, value in of_day.items():
-            known[name] += value
-    return {name: each for name, each in found.items() if any(each.values())}
-
-
 def total(flow: Flow, name: str, field: str = "y") -> int:
     """Return a goal's sum over all variants, in whole units."""
     goal = Goal.objects.get(flow=flow, name=name)
     return sum(each[field] for each in sums(flow, goal.ref).values()) // MILLION
-
-
-def state(flow: Flow) -> dict[str, Any]:
-    """Return all that is kept of a flow's results, for comparing."""
-    runs = {
-        (row.day, row.variant_ref): row.sums
-        for row in DailyRuns.objects.filter(flow=flow)
-        if any(numbers.numbers(row.sums))
-    }
-    days = {
-        (row.day, row.phase, row.variant_ref, row.measure): row.sums
-        for row in DailyNumbers.objects.filter(flow=flow)
-        if any(numbers.numbers(row.sums))
-    }
-    people = Assignment.objects.filter(flow=flow).order_by("guest")
-    totals = GuestGoal.objects.filter(flow=flow).order_by("guest", "measure")
-    return {
-        "runs": runs,
-        "days": days,
-        "people": list(people.values_list("guest", "variant_ref", "is_mixed", "visits")),
-        "totals": list(totals.values_list("guest", "measure", "y", "d", "x", "reached_at")),
-    }
 
 
 # --- within the visit, which is the rule --------------------------------------------------
@@ -276,6 +214,19 @@ def test_experiment_viewed__that_names_a_variant__is_an_exposure(
 
     assert sums(flow)["B"]["n"] == 1
     assert total(flow, "Signed up") == 1
+
+
+def test_ibexa_recommendation__of_a_scenario_that_is_an_experience__is_an_exposure(
+    database: Database, api: Api, shop: Client
+) -> None:
+    flow = experiment(
+        api, SIGNUP, subtype="EXPERIENCE", variants=[{"name": "A", "content": {"v": "A"}}]
+    )
+    path = f"/api/{api.client_key}/clickrecommended/ada/1/155?scenario={flow.friendly_id}"
+
+    assert api.http.get(path).status_code in (200, 204)
+
+    assert sums(flow)["A"]["n"] == 1
 
 
 def test_bot__sees_variants_and_counts_for_none(database: Database, api: Api) -> None:
