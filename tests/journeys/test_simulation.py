@@ -30,17 +30,17 @@ def values(flow: Flow, measure: UUID) -> dict[UUID, list[float]]:
 def test_simulate_experiment__some_guests__reports_what_the_guests_did(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call_command("simulate_experiment", "--guests", "300", "--lift", "0.5", "--json")
+    call_command("simulate_experiment", "--guests", "120", "--lift", "0.5", "--json")
 
     *said, last = capsys.readouterr().out.splitlines()
     report = json.loads(last)
     assert {"true_lift", "interval", "chance_to_win", "verdict", "srm_p"} <= report.keys()
     assert {"aa_verdict", "broken_split_verdict"} <= report.keys()
     assert report["true_lift"] == 0.5
-    assert any("300 guests" in line for line in said)
+    assert any("120 guests" in line for line in said)
     flow = Flow.objects.get(friendly_id="with_a_lift")
     found = results.of(flow, now=timezone.now())
-    assert sum(each.guests for each in found.variants) == 300
+    assert sum(each.guests for each in found.variants) == 120
     assert found.mixed == 0
     for at, goal in enumerate(found.variants[0].goals):
         by_hand = values(flow, goal.goal.ref)
