@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, F, QuerySet, Sum
 from django.http import (
@@ -33,6 +32,7 @@ from django.views.decorators.http import require_GET, require_POST
 from personalize import flows, preview, visits
 from personalize.admin import condition_pickers, flow_traffic, history, status
 from personalize.admin.flow_forms import FlowForm, VariantForm, VariantFormSet
+from personalize.admin.flow_pages import FlowPages
 from personalize.admin.preview_forms import PreviewForm
 from personalize.models import (
     Execution,
@@ -48,7 +48,6 @@ from tracking import clients
 from tracking.admin import payloads
 from tracking.admin.scoping import (
     ClientFilter,
-    ClientScopedAdmin,
     ClientScopedStackedInline,
     visible_clients,
 )
@@ -144,7 +143,7 @@ class ExperimentVariantInline(VariantInline):
     validate_min = True
 
 
-class FlowAdmin(ClientScopedAdmin[Flow]):
+class FlowAdmin(FlowPages):
     """What experiences and experiments have in common."""
 
     form = FlowForm
@@ -199,24 +198,6 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
             flow.runs_lately = counts.get(flow.pk, 0)
         changelist.result_list = shown
         return changelist
-
-    # --- who may what ---
-
-    def has_publish_permission(self, request: HttpRequest) -> bool:
-        user: Any = request.user
-        return bool(user.has_perm("personalize.publish_flow"))
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Who decides what runs has to see it.
-        return super().has_view_permission(request, obj) or self.has_publish_permission(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        is_gone = obj is not None and obj.deleted_at is not None
-        return not is_gone and super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        is_gone = obj is not None and obj.deleted_at is not None
-        return not is_gone and super().has_delete_permission(request, obj)
 
     # --- the form ---
 
@@ -342,7 +323,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         flow: Flow | None = context.get("original")
-        context["friendly_id_url"] = self._url("friendly_id")
+        context["friendly_id_url"] = self.url_of("friendly_id")
         if flow is not None:
             context |= self._state(request, flow) | self._lately(flow) | self._latest(request, flow)
             context["revisions"] = self._revisions(flow)
@@ -359,9 +340,9 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
             "published": published,
             "has_changes": has_changes and flow.deleted_at is None,
             "buttons": status.buttons(flow, has_changes=has_changes, now=now) if may_act else [],
-            "action_url": self._url("action", flow.pk),
-            "preview_url": self._url("preview", flow.pk),
-            "draft_changes_url": self._url("draft_changes", flow.pk),
+            "action_url": self.url_of("action", flow.pk),
+            "preview_url": self.url_of("preview", flow.pk),
+            "draft_changes_url": self.url_of("draft_changes", flow.pk),
         }
 
     def _lately(self, flow: Flow) -> dict[str, Any]:
@@ -420,7 +401,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
             {
                 "revision": row,
                 "is_running": row.pk == flow.published_id,
-                "url": self._url("revision", flow.pk, row.number),
+                "url": self.url_of("revision", flow.pk, row.number),
                 "phase": row.phase or 1,
             }
             for row in rows.defer("definition")
@@ -440,15 +421,9 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
         ]
         wrap = self.admin_site.admin_view
         return [
-            *(path(route, wrap(view), name=self._name(name)) for route, view, name in own),
+            *(path(route, wrap(view), name=self.url_name(name)) for route, view, name in own),
             *super().get_urls(),
         ]
-
-    def _name(self, name: str) -> str:
-        return f"personalize_{self.opts.model_name}_{name}"
-
-    def _url(self, name: str, *args: Any) -> str:
-        return reverse(f"admin:{self._name(name)}", args=args, current_app=self.admin_site.name)
 
     def friendly_id_view(self, request: HttpRequest) -> HttpResponse:
         """Answer the id that this name would get now: what the page shows while it is typed."""
@@ -463,7 +438,7 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
 
     def action_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Do what a button says."""
-        flow = self._flow(request, object_id)
+        flow = self.flow_of(request, object_id)
         if not self.has_publish_permission(request):
             raise PermissionDenied
         try:
@@ -478,16 +453,16 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
             self.log_change(request, flow, done)
             messages.success(request, done)
             self._warn_of_traffic(request, flow)
-        return HttpResponseRedirect(self._url("change", flow.pk))
+        return HttpResponseRedirect(self.url_of("change", flow.pk))
 
     def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the draft to a guest that somebody chooses."""
-        flow = self._flow(request, object_id)
+        flow = self.flow_of(request, object_id)
         form = PreviewForm(request.POST if request.method == "POST" else None)
         result: preview.Preview | None = None
         if form.is_bound and form.is_valid():
             result = self._preview(request, flow, form)
-        context = self._context(request, flow, _("Preview of the draft"))
+        context = self.context_of(request, flow, _("Preview of the draft"))
         context |= {
             "form": form,
             "result": result,
@@ -524,13 +499,13 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
 
     def revision_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
         """Show what a revision changed."""
-        flow = self._flow(request, object_id)
+        flow = self.flow_of(request, object_id)
         rows = FlowRevision.objects.select_related("published_by")
         revision = rows.filter(flow=flow.pk, number=number).first()
         if revision is None:
             raise Http404
         before = history.previous_of(revision)
-        context = self._context(request, flow, _("Revision %(n)d") % {"n": number})
+        context = self.context_of(request, flow, _("Revision %(n)d") % {"n": number})
         context |= {
             "revision": revision,
             "before": before,
@@ -540,35 +515,15 @@ class FlowAdmin(ClientScopedAdmin[Flow]):
 
     def draft_changes_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show what publishing would change."""
-        flow = self._flow(request, object_id)
+        flow = self.flow_of(request, object_id)
         published = flow.published
         definition = published.definition if published else {}
-        context = self._context(request, flow, _("Unpublished changes"))
+        context = self.context_of(request, flow, _("Unpublished changes"))
         context |= {
             "before": published,
             "changes": history.changes(definition, flows.draft_of(flow)),
         }
         return TemplateResponse(request, "personalize/admin/revision.html", context)
-
-    def _flow(self, request: HttpRequest, object_id: str) -> Flow:
-        flow: Flow | None = self.get_object(request, unquote(object_id))
-        if flow is None:
-            raise Http404
-        if not self.has_view_permission(request, flow):
-            raise PermissionDenied
-        return flow
-
-    def _context(self, request: HttpRequest, flow: Flow, title: Any) -> dict[str, Any]:
-        return {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": title,
-            "subtitle": str(flow),
-            "original": flow,
-            "media": self.media,
-            "changelist_url": self._url("changelist"),
-            "change_url": self._url("change", flow.pk),
-        }
 
 
 @admin.register(Experience)

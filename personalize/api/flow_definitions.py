@@ -390,10 +390,7 @@ def _address(request: Request, flow: Flow) -> str:
 
 def _flow(request: Request, ref: str) -> Flow:
     rows = Flow.objects.filter(client=client_of(request).id).select_related(*_READ_ALONG)
-    try:
-        flow = rows.filter(ref=UUID(ref)).first()
-    except ValueError:
-        flow = rows.filter(friendly_id=ref).first()
+    flow = rows.named(ref).first()
     if flow is None:
         raise ApiError(404, "flow_unknown", "There is no flow with this ref or friendlyId.")
     return flow

@@ -18,6 +18,13 @@ from .traffic import PERCENT, ExclusionGroup
 
 
 class FlowQuerySet(models.QuerySet["Flow"]):
+    def named(self, name: str) -> "FlowQuerySet":
+        """The flow of this ref or friendly ID."""
+        try:
+            return self.filter(ref=uuid.UUID(name))
+        except ValueError:
+            return self.filter(friendly_id=name)
+
     def kept(self) -> "FlowQuerySet":
         """Flows that nobody has deleted."""
         return self.filter(deleted_at__isnull=True)

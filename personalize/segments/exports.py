@@ -4,16 +4,14 @@ Who is in a segment, as CSV: read page by page, so that a million rows never sit
 Called by the admin, the REST API and `manage.py export_segment`.
 """
 
-import csv
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from personalize import csv_lines
 from personalize.models import Segment, SegmentMembership
-from tracking.events import stamp
 from tracking.models import Guest
 
-CONTENT_TYPE: Final = "text/csv; charset=utf-8"
+CONTENT_TYPE: Final = csv_lines.CONTENT_TYPE
 #: Column -> field of the guest.
 _OF_GUESTS: Final = {
     "guestRef": "ref",
@@ -31,8 +29,6 @@ _OF_GUESTS: Final = {
 }
 _COLUMNS: Final = [*_OF_GUESTS, "enteredAt"]
 _AT_ONCE: Final = 1000
-# What a spreadsheet would take for a formula.
-_FORMULA: Final = re.compile(r"[=+\-@\t\r\n]")
 
 
 def rows(segment: Segment, *, for_spreadsheets: bool = False) -> Iterator[str]:
@@ -42,10 +38,9 @@ def rows(segment: Segment, *, for_spreadsheets: bool = False) -> Iterator[str]:
     A cell that a spreadsheet would run has an apostrophe in front of it. With
     `for_spreadsheets` the file begins with the mark by which they know UTF-8.
     """
-    writer = csv.writer(_Echo())
-    yield ("\ufeff" if for_spreadsheets else "") + writer.writerow(_COLUMNS)
+    yield (csv_lines.UTF8_MARK if for_spreadsheets else "") + csv_lines.line(_COLUMNS)
     for page in _pages(segment):
-        yield "".join(writer.writerow([_cell(value) for value in row]) for row in page)
+        yield "".join(map(csv_lines.line, page))
 
 
 def file_name(segment: Segment) -> str:
@@ -69,17 +64,3 @@ def _pages(segment: Segment) -> Iterator[list[list[Any]]]:
         people = Guest.objects.survivors().filter(pk__in=[pk for pk, _ in page])
         cells = {pk: list(rest) for pk, *rest in people.values_list("pk", *_OF_GUESTS.values())}
         yield [[*cells[pk], entered_at] for pk, entered_at in page if pk in cells]
-
-
-class _Echo:
-    """A file that hands back what is written to it."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _cell(value: Any) -> str:
-    if hasattr(value, "isoformat"):
-        return stamp(value)
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return f"'{text}" if _FORMULA.match(text) else text
