@@ -11,7 +11,15 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from personalize import catalogs, friendly_ids, phases, rendering, stored_conditions, traffic
+from personalize import (
+    catalogs,
+    friendly_ids,
+    phases,
+    rendering,
+    sample_size,
+    stored_conditions,
+    traffic,
+)
 from personalize.goals import document as goal_documents
 from personalize.models import Flow, FlowRevision, Goal, Variant
 from tracking import db
@@ -74,7 +82,7 @@ def check_friendly_id(flow: Flow, wanted: str) -> None:
 
 def save(flow: Flow, *, by: AbstractBaseUser | None = None) -> Flow:
     """
-    Store a flow's draft. Raises FlowError when a condition, the traffic or the id is not valid.
+    Store a flow's draft. Raises FlowError when a condition, traffic, plan or id is not valid.
 
     What runs does not change before it is published.
     """
@@ -87,6 +95,7 @@ def save(flow: Flow, *, by: AbstractBaseUser | None = None) -> Flow:
     with db.write():
         # Under the lock, so that two who ask for one id at once are told apart.
         catalogs.lock(flow.client_id)
+        check_sample_size(flow)
         if flow.friendly_id:
             check_friendly_id(flow, flow.friendly_id)
         else:
@@ -95,6 +104,23 @@ def save(flow: Flow, *, by: AbstractBaseUser | None = None) -> Flow:
         flow.modified_by = by  # type: ignore[assignment]
         flow.save()
     return flow
+
+
+def check_sample_size(flow: Flow) -> None:
+    """Check by what a flow is planned, which is fixed once it has started. Raises FlowError."""
+    try:
+        sample_size.check(flow.sample_size)
+    except sample_size.SampleSizeInvalid as error:
+        raise FlowError("sample_size_invalid", str(error)) from None
+    stored = Flow.objects.filter(pk=flow.pk).values_list("status", "sample_size").first()
+    if stored is None or stored[0] == Status.DRAFT:
+        return
+    if sample_size.whole(stored[1]) != sample_size.whole(flow.sample_size):
+        raise FlowError(
+            "sample_size_fixed",
+            "The sample size can be changed while the flow is a draft: results are read by what "
+            "was planned before they were seen.",
+        )
 
 
 def check_content(variant: Variant) -> None:

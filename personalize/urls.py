@@ -3,9 +3,11 @@
 from django.urls import URLPattern, URLResolver
 
 from personalize.api import (
+    analytics,
     decision_models,
     executions,
     flow_definitions,
+    flow_results,
     offers,
     segment_members,
     segments,
@@ -19,6 +21,8 @@ app_name = "personalize"
 urlpatterns: list[URLPattern | URLResolver] = [
     *callflows.urlpatterns,
     *flow_definitions.urlpatterns,
+    *flow_results.urlpatterns,
+    *analytics.urlpatterns,
     *decision_models.urlpatterns,
     *offers.urlpatterns,
     *segments.urlpatterns,
@@ -27,6 +31,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *traffic.urlpatterns,
     *nowhere("v2/callFlows", "v2/flowDefinitions", "v2/decisionModels", "v2/offers"),
     *nowhere("v2/offerTemplates", "v2/segments", "v2/executions", "v2/guests"),
-    *nowhere("v2/exclusionGroups", "v2/holdouts"),
+    *nowhere("v2/exclusionGroups", "v2/holdouts", "v2/analytics"),
     *nowhere("v1/personalize", "personalize/v2"),
 ]

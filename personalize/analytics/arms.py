@@ -36,12 +36,12 @@ def compared_arms(arms: Sequence[Arm], definition: Mapping[str, Any]) -> list[Ar
     """
     Choose what is compared with what.
 
-    An experiment's variants, with its control. An experience with who was held out from it; with
-    nobody held out there is nothing to compare with.
+    An experiment's variants that have a share, if its control has one. An experience with who was
+    held out from it; with nobody held out there is nothing to compare with.
     """
     shown = [arm for arm in arms if arm.ref != HELD_OUT]
     if len(shown) > 1:
-        sharing = [arm for arm in shown if arm.weight > 0 or arm.is_control]
+        sharing = [arm for arm in shown if arm.weight > 0]
         has_control = any(arm.is_control for arm in sharing)
         return sharing if has_control and len(sharing) > 1 else []
     held_out = [arm for arm in arms if arm.ref == HELD_OUT]

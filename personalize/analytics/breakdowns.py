@@ -7,19 +7,19 @@ something by chance: p-values are corrected for all of them together.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
 from django.db.models.expressions import Combinable
 from django.utils.translation import gettext as _
 
-from personalize.analytics import arms, guestwise, results, samples
+from personalize.analytics import arms, guestwise, publications, results, samples
 from personalize.analytics.arms import Arm
 from personalize.analytics.guestwise import Gathered
 from personalize.analytics.types import Slice, Span
 from personalize.goals.types import Goal
-from personalize.models import Flow, FlowRevision, Segment
-from personalize.snapshots import Definition
+from personalize.models import Flow, Segment
 from personalize.statistics import report
 from personalize.statistics.comparisons import Comparison, Measured
 from personalize.statistics.corrections import benjamini_hochberg
@@ -32,26 +32,36 @@ class UnknownPart(ValueError):
     """There is nothing of this name to break down by; the text says what there is."""
 
 
+class UnknownGoal(ValueError):
+    """The flow has no goal of this ref."""
+
+
 def of(
-    flow: Flow, by: str, *, goal_ref: UUID | None = None, phase: int | None = None
+    flow: Flow,
+    by: str,
+    *,
+    goal_ref: UUID | None = None,
+    phase: int | None = None,
+    since: date | None = None,
+    until: date | None = None,
 ) -> list[Slice]:
     """
     Compare the variants within each part of the guests, by one goal (None: the primary one).
 
-    by: "device", "channel", or "segment:" with a friendly id. Raises UnknownPart and
-    results.NothingPublished.
+    by: "device", "channel", or "segment:" with a friendly id. Raises UnknownPart, UnknownGoal,
+    and what `publications.of` raises.
     """
-    newest = FlowRevision.objects.filter(flow=flow.pk).order_by("-number").first()
-    if newest is None:
-        raise results.NothingPublished("The flow was never published.")
-    definition = newest.definition
-    goals = Definition(newest.number, definition).goals
-    goal = next((each for each in goals if goal_ref in (None, each.ref)), None)
+    published = publications.of(flow, phase=phase)
+    part = _part(flow, by)
+    goal = next((each for each in published.goals if goal_ref in (None, each.ref)), None)
+    if goal is None and goal_ref is not None:
+        raise UnknownGoal("The flow has no goal of this ref.")
+    definition = published.definition
     compared = arms.compared_arms(arms.arms_of(definition, has_held_out=True), definition)
     if goal is None or not compared:
         return []
-    span = Span(phase=phase or int(definition.get("phase", 1)))
-    parts = guestwise.gather(flow.pk, span, [goal.ref], by=_part(flow, by))
+    span = Span(phase=published.phase, since=since, until=until)
+    parts = guestwise.gather(flow.pk, span, [goal.ref], by=part)
     slices = [
         _slice(_named(by, part), gathered, goal, compared, flow)
         for part, gathered in sorted(parts.items(), key=lambda item: str(item[0]))
@@ -69,7 +79,8 @@ def _part(flow: Flow, by: str) -> Combinable:
         segment = rows.filter(friendly_id=name).first()
     if segment is None:
         raise UnknownPart(
-            f"There is no part “{by}”: device, channel, or segment: with a segment's friendly id."
+            f"There is nothing “{by}” to break down by: device, channel, or segment: with the "
+            "friendlyId of a segment."
         )
     return guestwise.in_segment(segment)
 

@@ -10,11 +10,14 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from personalize.analytics import arms, guestwise, samples
+from personalize import sample_size
+from personalize.analytics import arms, guestwise, publications, samples
 from personalize.analytics.arms import Arm
 from personalize.analytics.guestwise import Gathered
+from personalize.analytics.publications import Published
 from personalize.analytics.samples import Days, Sums
 from personalize.analytics.types import (
+    DayGuests,
     FlowResults,
     GoalResult,
     Moment,
@@ -26,8 +29,7 @@ from personalize.attribution import numbers, rebuilding
 from personalize.goals import measuring
 from personalize.goals.folding import HELD_OUT, MIXED
 from personalize.goals.types import MICROS, Goal, Kind
-from personalize.models import DailyNumbers, DailyRuns, Flow, FlowRevision
-from personalize.snapshots import Definition
+from personalize.models import DailyRuns, Flow
 from personalize.statistics import report
 from personalize.statistics.comparisons import Comparison, Measured
 from personalize.statistics.report import Report, VariantData
@@ -36,10 +38,6 @@ from personalize.statistics.types import GoalRule, Settings
 
 #: By the guests of how many days it is reckoned how many come a day.
 _RECENT: Final = 7
-
-
-class NothingPublished(LookupError):
-    """The flow never ran, so nothing came of it."""
 
 
 def of(
@@ -53,24 +51,16 @@ def of(
     """
     Return what came of a flow, by all who saw it first in these days of a phase.
 
-    phase: None is the one that runs. Raises NothingPublished.
+    phase: None is the one that runs. Raises NothingPublished and UnknownPhase.
     """
-    revisions = list(FlowRevision.objects.filter(flow=flow.pk).order_by("number"))
-    if not revisions:
-        raise NothingPublished("The flow was never published.")
-    span = Span(phase=phase or _phase(revisions[-1]), since=since, until=until)
-    return _Reading(flow, revisions, span, now=now).results()
+    published = publications.of(flow, phase=phase)
+    span = Span(phase=published.phase, since=since, until=until)
+    return _Reading(flow, published, span, now=now).results()
 
 
 def settings_of(flow: Flow) -> Settings:
     """Return how a flow's results are judged."""
-    stated: Mapping[str, float] = flow.sample_size or {}
-    return Settings(
-        base_rate=stated.get("baseValue", 0.02),
-        mde=stated.get("minimumDetectableDifference", 0.20),
-        alpha=1 - stated.get("confidenceLevel", 0.95),
-        power=stated.get("power", 0.80),
-    )
+    return sample_size.settings_of(flow.sample_size)
 
 
 def rule_of(goal: Goal, *, is_primary: bool) -> GoalRule:
@@ -84,21 +74,13 @@ def rule_of(goal: Goal, *, is_primary: bool) -> GoalRule:
     )
 
 
-def _phase(revision: FlowRevision) -> int:
-    return int(revision.definition.get("phase", 1))
-
-
 class _Reading:
     """One reading of a flow's results; everything in it is of one span."""
 
-    def __init__(
-        self, flow: Flow, revisions: Sequence[FlowRevision], span: Span, *, now: datetime
-    ) -> None:
+    def __init__(self, flow: Flow, published: Published, span: Span, *, now: datetime) -> None:
         self.flow, self.span, self.now = flow, span, now
-        of_phase = [each for each in revisions if _phase(each) == span.phase]
-        newest = revisions[-1]
-        self.goals = Definition(newest.number, newest.definition).goals
-        self.definition = (of_phase or revisions)[-1].definition
+        self.published, self.goals = published, published.goals
+        self.definition = published.definition
         self.days: Days = samples.days(flow.pk, span)
         self.sums: Sums = samples.summed(self.days.values())
         self.arms = arms.arms_of(self.definition, has_held_out=HELD_OUT in self.sums)
@@ -111,19 +93,16 @@ class _Reading:
         known = sum(each.attributable for each in runs.values())
         return FlowResults(
             span=self.span,
-            phases=self._phases(),
+            phases=self.published.phases,
             variants=[self._variant(arm, runs.get(arm.ref, Runs()), judged) for arm in self.arms],
             mixed=self._guests(MIXED)["n"],
             attributable=known / total if total else None,
             report=judged,
             over_time=self._over_time(),
+            by_day=self._by_day(),
             is_measuring=self.flow.measured_to is not None,
             frozen_before=rebuilding.first_day_covered(self.flow, now=self.now),
         )
-
-    def _phases(self) -> list[int]:
-        rows = DailyNumbers.objects.filter(flow=self.flow.pk).values_list("phase", flat=True)
-        return sorted({*rows.distinct(), self.span.phase})
 
     def _guests(self, variant: UUID) -> dict[str, int]:
         sums = self.sums.get(variant, {}).get(numbers.GUESTS, [0] * len(numbers.SUMS))
@@ -135,7 +114,7 @@ class _Reading:
         compared = arms.compared_arms(self.arms, self.definition)
         if not compared or not self.goals:
             return None
-        counts = [[self._count(day, arm) for arm in compared] for day in self.days.values()]
+        counts = [[_guests_in(day, arm.ref) for arm in compared] for day in self.days.values()]
         cumulated = [
             list(map(sum, zip(*counts[: at + 1], strict=True))) for at in range(len(counts))
         ]
@@ -149,11 +128,6 @@ class _Reading:
             mixed_share=mixed / everybody if everybody else 0.0,
             earlier_guests=cumulated[:-1],
         )
-
-    @staticmethod
-    def _count(day: Mapping[UUID, Mapping[UUID, Sequence[int]]], arm: Arm) -> int:
-        sums = day.get(arm.ref, {}).get(numbers.GUESTS)
-        return sums[0] if sums else 0
 
     def _guests_a_day(self, counts: Sequence[Sequence[int]]) -> float:
         if not counts:
@@ -213,7 +187,7 @@ class _Reading:
                 VariantData(
                     ref=str(arm.ref),
                     name=arm.name,
-                    guests=self._count(reached, arm),
+                    guests=_guests_in(reached, arm.ref),
                     samples={
                         str(goal.ref): samples.sample(goal, reached.get(arm.ref, {}), goal.ref)
                     },
@@ -230,11 +204,18 @@ class _Reading:
             moments.append(
                 Moment(
                     day=day,
-                    guests={arm.ref: self._count(reached, arm) for arm in compared},
+                    guests={arm.ref: _guests_in(reached, arm.ref) for arm in compared},
                     comparisons={UUID(each.variant): each for each in judged.comparisons},
                 )
             )
         return moments
+
+    def _by_day(self) -> list[DayGuests]:
+        shown = [*(arm.ref for arm in self.arms), MIXED]
+        return [
+            DayGuests(day=day, guests={ref: _guests_in(of_day, ref) for ref in shown})
+            for day, of_day in self.days.items()
+        ]
 
     # --- what each variant came to ---
 
@@ -292,6 +273,11 @@ class _Reading:
             vector = numbers.numbers(text)
             sums[variant] = numbers.added(sums[variant], vector) if variant in sums else vector
         return {variant: runs_of(vector) for variant, vector in sums.items()}
+
+
+def _guests_in(day: Mapping[UUID, Mapping[UUID, Sequence[int]]], variant: UUID) -> int:
+    sums = day.get(variant, {}).get(numbers.GUESTS)
+    return sums[0] if sums else 0
 
 
 def runs_of(vector: Sequence[int]) -> Runs:

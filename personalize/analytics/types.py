@@ -82,6 +82,14 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DayGuests:
+    """How many saw a flow first on a day, by variant; those who saw several later among them."""
+
+    day: date
+    guests: Mapping[UUID, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowResults:
     """
     What came of a flow. mixed: guests who saw several variants, who count for none of them.
@@ -98,6 +106,7 @@ class FlowResults:
     attributable: float | None
     report: Report | None
     over_time: Sequence[Moment]
+    by_day: Sequence[DayGuests]
     is_measuring: bool
     frozen_before: date
 

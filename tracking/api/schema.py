@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any, Literal, TypeAlias, TypeVar
 from uuid import UUID
@@ -504,6 +504,8 @@ def _of_filter(name: str, filter: django_filters.Filter) -> Parameter:
         kind = UUID
     elif isinstance(filter, django_filters.IsoDateTimeFilter):
         kind = datetime
+    elif isinstance(filter, django_filters.DateFilter):
+        kind = date
     elif isinstance(filter, django_filters.NumberFilter):
         kind = int
     elif isinstance(filter, django_filters.ChoiceFilter):
