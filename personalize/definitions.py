@@ -67,6 +67,8 @@ class Values:
     variants: Sequence[VariantValues] = ()
     #: The first is the primary one. None leaves them as they are.
     goals: Sequence[GoalValues] | None = None
+    #: By what it is planned, see `sample_size`. None leaves it as it is.
+    sample_size: dict[str, float] | None = None
 
 
 def create(client_id: int, values: Values, *, now: datetime) -> Flow:
@@ -115,6 +117,8 @@ def _write(flow: Flow, values: Values) -> None:
         setattr(flow, name, getattr(values, name))
     flow.decision_model = _decision_model(flow.client_id, values.decision_model)
     flow.exclusion_group = _exclusion_group(flow.client_id, values.exclusion_group)
+    if values.sample_size is not None:
+        flow.sample_size = values.sample_size
     flows.save(flow)
     _write_variants(flow, values.variants)
     if values.goals is not None:

@@ -21,7 +21,7 @@ import personalize.urls
 import tracking.urls
 from personalize import conditions
 from personalize.api import decision_examples, segment_examples
-from personalize.api.examples import BUCKETS, SMALLEST_LIVE_FLOW
+from personalize.api.examples import BUCKETS, EXPERIMENT, SMALLEST_LIVE_FLOW
 from tests.api import Api
 from tests.conftest import Database
 from tracking import semantics
@@ -418,6 +418,16 @@ def test_answers__of_every_door__are_as_documented(database: Database, api: Api)
     ref = flow["ref"]
     call("get", "/v2/flowDefinitions")
     call("get", "/v2/flowDefinitions/{ref}", ref=ref)
+    call("get", "/v2/flowDefinitions/{ref}/results", ref=ref)
+    call("get", "/v2/flowDefinitions/{ref}/results", ref=ref, phase="9", status=400)
+    call("get", "/v2/flowDefinitions/{ref}/results/breakdown", ref=ref, by="device")
+    call("get", "/v2/flowDefinitions/{ref}/results/breakdown", ref=ref, by="no", status=400)
+    call("get", "/v2/analytics/days")
+    call("get", "/v2/analytics/runs")
+    call("post", "/v2/flowDefinitions/{ref}/conclude", {"action": "CONTROL"}, ref=ref, status=400)
+    test = call("post", "/v2/flowDefinitions", EXPERIMENT, status=201)
+    call("post", "/v2/flowDefinitions/{ref}/conclude", {"action": "CONTROL"}, ref=test["ref"])
+    call("get", "/v2/flowDefinitions/{ref}/results", ref=test["ref"])
     call("put", "/v2/flowDefinitions/{ref}", SMALLEST_LIVE_FLOW, ref=ref)
     call("post", "/v2/flowDefinitions/{ref}/status", {"status": "PAUSED"}, ref=ref)
     call("put", "/v2/flowDefinitions/{ref}/status", {"status": "LIVE"}, ref=ref)

@@ -113,6 +113,25 @@ class GoalDocument(GoalBody, kw_only=True, rename="camel"):
     """A goal, as it is read: what it does not use is left out."""
 
 
+class SampleSizeConfig(msgspec.Struct, kw_only=True):
+    """By what an experiment is planned: how many guests it takes to find a difference."""
+
+    baseValue: Annotated[
+        float,
+        Meta(ge=0.005, le=0.5, description="The share of guests expected to convert by control."),
+    ] = 0.02
+    minimumDetectableDifference: Annotated[
+        float,
+        Meta(ge=0.01, le=0.5, description="The smallest change worth finding; 0.2: by a fifth."),
+    ] = 0.2
+    confidenceLevel: Annotated[
+        float, Meta(ge=0.8, le=0.99, description="How sure to be before a difference is claimed.")
+    ] = 0.95
+    power: Annotated[
+        float, Meta(ge=0.5, le=0.99, description="The chance to find a difference that is there.")
+    ] = 0.8
+
+
 class VariantDocument(msgspec.Struct, kw_only=True):
     """What a flow shows."""
 
@@ -160,6 +179,7 @@ class FlowDefinition(msgspec.Struct, kw_only=True):
     ]
     variants: list[VariantDocument]
     goals: list[GoalDocument]
+    sampleSizeConfig: SampleSizeConfig
     warnings: Annotated[
         list[str] | UnsetType,
         Meta(

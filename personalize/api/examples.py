@@ -95,6 +95,7 @@ EXPERIMENT = {
     "subtype": "EXPERIMENT",
     "status": "LIVE",
     "traffic": {"allocation": 50},
+    "sampleSizeConfig": {"baseValue": 0.05, "minimumDetectableDifference": 0.1},
     "variants": [
         {"name": "Blue", "isControl": True, "weight": 50, "content": {"color": "blue"}},
         {"name": "Green", "weight": 50, "content": {"color": "green"}},
@@ -122,4 +123,12 @@ FLOWS = {
 STATUSES = {
     "pause": Example(summary="Stop it for now", value={"status": "PAUSED"}),
     "live": Example(summary="Let it run", value={"status": "LIVE"}),
+}
+CONCLUSIONS = {
+    "ship": Example(
+        summary="Show the variant that won to everybody",
+        value={"action": "SHIP", "variant": "5b0b7c54-0d0d-4a1f-9a3e-1f6d2c7b8a90"},
+    ),
+    "control": Example(summary="Go back to the control", value={"action": "CONTROL"}),
+    "complete": Example(summary="Let it run no more", value={"action": "COMPLETE"}),
 }

@@ -1,7 +1,7 @@
 """`/v2/flowDefinitions`: experiences and experiments, managed by servers."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,7 @@ from django.utils import timezone
 from msgspec import Meta
 from rest_framework.request import Request
 
-from personalize import definitions, flows, traffic
+from personalize import concluding, definitions, flows, sample_size, traffic
 from personalize.api import bodies, condition_schema, examples
 from personalize.api.documents import (
     Conditions,
@@ -22,12 +22,14 @@ from personalize.api.documents import (
     FlowType,
     GoalInput,
     GroupPartBody,
+    SampleSizeConfig,
     Schedule,
     TrafficBody,
     TrafficSplit,
 )
 from personalize.api.filters import FlowFilter
 from personalize.bucketing import BUCKETS
+from personalize.concluding import Action
 from personalize.models import Flow, Goal, Variant
 from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response
@@ -109,12 +111,32 @@ class FlowDefinitionBody(msgspec.Struct, kw_only=True):
             "are unless given. A goal that measures something else than before gets a new `ref`.",
         ),
     ] = None
+    sampleSizeConfig: Annotated[
+        SampleSizeConfig | None,
+        Meta(
+            description="By what it is planned: fixed once it is no draft any more. As it is "
+            "unless given."
+        ),
+    ] = None
 
 
 class StatusBody(msgspec.Struct, kw_only=True):
     """The status that the flow is to have."""
 
     status: FlowStatus
+
+
+class ConcludeBody(msgspec.Struct, kw_only=True):
+    """What is done with a flow whose results are in."""
+
+    action: Annotated[
+        Literal["SHIP", "CONTROL", "COMPLETE"],
+        Meta(
+            description="SHIP: all traffic to one variant, published as a new revision. CONTROL: "
+            "the same with the control. COMPLETE: it runs no more."
+        ),
+    ]
+    variant: Annotated[UUID | None, Meta(description="The ref of the variant to SHIP.")] = None
 
 
 @documented(
@@ -159,6 +181,15 @@ class StatusBody(msgspec.Struct, kw_only=True):
         answer=FlowDefinition,
         errors=(404,),
         examples=examples.STATUSES,
+    ),
+    conclude=Operation(
+        id="concludeFlow",
+        request=ConcludeBody,
+        answer=FlowDefinition,
+        errors=(404,),
+        examples=examples.CONCLUSIONS,
+        description="Refused while there are unpublished changes, as they would go live along "
+        "with it.",
     ),
     destroy=Operation(id="deleteFlowDefinition", status=204, errors=(404,)),
 )
@@ -205,6 +236,16 @@ class FlowDefinitionViewSet(ServerViewSet):
             raise _refused(error) from None
         return json_response(_alone(request, flow))
 
+    def conclude(self, request: Request, ref: str) -> HttpResponse:
+        """Send all traffic to one variant, or complete the flow."""
+        body = _body(request, ConcludeBody)
+        flow = _flow(request, ref)
+        try:
+            concluding.conclude(flow, Action(body.action), variant=body.variant, now=timezone.now())
+        except flows.FlowError as error:
+            raise _refused(error) from None
+        return json_response(_alone(request, _flow(request, ref)))
+
     def destroy(self, request: Request, ref: str) -> HttpResponse:
         """Stop a flow answering for good; its id, name and history stay."""
         flows.delete(_flow(request, ref), now=timezone.now())
@@ -242,6 +283,7 @@ def _values(body: FlowDefinitionBody) -> definitions.Values:
         decision_model=body.decisionModel,
         variants=[_variant(variant, splits) for variant in body.variants],
         goals=None if body.goals is None else [_goal(goal) for goal in body.goals],
+        sample_size=msgspec.to_builtins(body.sampleSizeConfig),
     )
 
 
@@ -334,6 +376,7 @@ def _document(request: Request, flow: Flow) -> dict[str, Any]:
             for variant in variants
         ],
         "goals": [flows.goal_document(goal) for goal in _goals(flow)],
+        "sampleSizeConfig": sample_size.whole(flow.sample_size),
     }
 
 
@@ -407,9 +450,11 @@ def _refused(error: flows.FlowError) -> ApiError:
 _collection = FlowDefinitionViewSet.as_view({"get": "list", "post": "create"})
 _one = FlowDefinitionViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})
 _status = FlowDefinitionViewSet.as_view({"post": "status", "put": "status"})
+_conclude = FlowDefinitionViewSet.as_view({"post": "conclude"})
 
 urlpatterns = [
     *door("v2/flowDefinitions", _collection, name="flow-definitions"),
     *door("v2/flowDefinitions/<str:ref>", _one, name="flow-definition"),
     *door("v2/flowDefinitions/<str:ref>/status", _status, name="flow-definition-status"),
+    *door("v2/flowDefinitions/<str:ref>/conclude", _conclude, name="flow-definition-conclude"),
 ]
