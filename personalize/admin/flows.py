@@ -32,8 +32,8 @@ from django.views.decorators.http import require_GET, require_POST
 from personalize import flows, preview, visits
 from personalize.admin import condition_pickers, flow_traffic, history, status
 from personalize.admin.flow_forms import FlowForm, VariantForm, VariantFormSet
-from personalize.admin.flow_pages import FlowPages
 from personalize.admin.preview_forms import PreviewForm
+from personalize.admin.result_pages import ResultPages
 from personalize.models import (
     Execution,
     ExitCount,
@@ -143,12 +143,12 @@ class ExperimentVariantInline(VariantInline):
     validate_min = True
 
 
-class FlowAdmin(FlowPages):
+class FlowAdmin(ResultPages):
     """What experiences and experiments have in common."""
 
     form = FlowForm
     subtype: str
-    list_display = ("name", "status_pill", "friendly_id", "client", "revision", "runs")
+    list_display = ("name", "status_pill", "friendly_id", "client", "revision", "runs", "results")
     list_filter = (ClientFilter, "status", ShelfFilter)
     list_select_related = ("client", "published")
     list_per_page = 50
@@ -160,7 +160,7 @@ class FlowAdmin(FlowPages):
     delete_selected_confirmation_template = "personalize/admin/delete_flows.html"
 
     class Media:
-        css = {"all": ["tracking/admin.css", "personalize/admin.css"]}
+        css = {"all": ["tracking/admin.css", "personalize/admin.css", "personalize/results.css"]}
         js = ["personalize/flow.js"]
 
     # --- the list ---
@@ -176,6 +176,10 @@ class FlowAdmin(FlowPages):
     @admin.display(description=_("executions, 7 days"))
     def runs(self, flow: Flow) -> int:
         return int(getattr(flow, "runs_lately", 0))
+
+    @admin.display(description=_("results"))
+    def results(self, flow: Flow) -> str:
+        return self.results_link(flow)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
         rows: QuerySet[Flow] = super().get_queryset(request)
@@ -326,6 +330,7 @@ class FlowAdmin(FlowPages):
         context["friendly_id_url"] = self.url_of("friendly_id")
         if flow is not None:
             context |= self._state(request, flow) | self._lately(flow) | self._latest(request, flow)
+            context |= self.summary_of(flow)
             context["revisions"] = self._revisions(flow)
         return super().render_change_form(request, context, *args, **kwargs)
 

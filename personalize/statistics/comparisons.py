@@ -73,7 +73,14 @@ class Comparison:
     @property
     def outcome(self) -> Outcome:
         """What the default view says: better, worse, or not yet clear."""
-        interval = self.difference.sequential
+        return self._outcome(self.difference.sequential)
+
+    @property
+    def fixed_outcome(self) -> Outcome:
+        """What the classical view says."""
+        return self._outcome(self.difference.fixed)
+
+    def _outcome(self, interval: Interval) -> Outcome:
         if interval.low is None or interval.high is None:
             return "UNCLEAR"
         is_up = self.goal.direction is Direction.INCREASE

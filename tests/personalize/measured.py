@@ -19,14 +19,14 @@ from tracking.models import Client
 
 Vector = Sequence[int]
 
-SIGNED_UP = {"kind": "EVENT", "unit": "GUEST", "event": {"type": "SIGNUP"}}
-REVENUE = {"kind": "REVENUE", "unit": "GUEST"}
-FUNNEL = {
+SIGNED_UP: dict[str, Any] = {"kind": "EVENT", "unit": "GUEST", "event": {"type": "SIGNUP"}}
+REVENUE: dict[str, Any] = {"kind": "REVENUE", "unit": "GUEST"}
+FUNNEL: dict[str, Any] = {
     "kind": "FUNNEL",
     "unit": "GUEST",
     "steps": [{"type": "VIEW"}, {"type": "ADD"}, {"type": "CHECKOUT"}],
 }
-BOUNCED = {"kind": "BOUNCE", "direction": "DECREASE", "isGuardrail": True}
+BOUNCED: dict[str, Any] = {"kind": "BOUNCE", "direction": "DECREASE", "isGuardrail": True}
 GOALS: Mapping[str, dict[str, Any]] = {
     "Signed up": SIGNED_UP,
     "Revenue": REVENUE,

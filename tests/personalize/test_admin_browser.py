@@ -22,6 +22,7 @@ from personalize.models import (
 )
 from tests.conftest import Database
 from tests.factories import FlowFactory, GuestFactory
+from tests.personalize import measured
 from tracking.models import Client, EventModel, SeenEvent, SeenProperty
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -458,3 +459,29 @@ def test_segment__that_is_being_built__shows_on_its_page_when_it_is_done(
     expect(page.locator(".pz-building")).to_be_hidden(timeout=15_000)
     expect(page.locator(".pz-members")).to_contain_text("1 guest is in it")
     expect(page.locator(".pz-state .tr-pill")).to_have_text("Live")
+
+
+def test_results__opened_in_a_browser__are_drawn_and_shipped_without_errors(
+    marketer: Page, shop: Client
+) -> None:
+    flow = measured.experiment(shop)
+    measured.fill(flow, a_day=400, rates=(0.05, 0.08))
+    page = marketer
+    problems: list[str] = []
+    page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+
+    page.goto(f"/admin/personalize/experiment/{flow.pk}/change/")
+    page.click("text=Results")
+    expect(page.locator(".pz-verdict .tr-pill")).to_have_text("Ship")
+    for drawing in page.locator(".pz-chart, .pz-bar").all():
+        box = drawing.bounding_box()
+        assert box is not None and box["width"] > 100
+    page.locator("summary", has_text="As a table").first.click()
+    expect(page.locator("details[open] table tbody tr")).to_have_count(21)
+    page.click("text=Classical, for one look")
+    expect(page.locator(".pz-views strong")).to_have_text("Classical, for one look")
+    page.click("text=Send all traffic to Green…")
+    page.click("text=Send it all")
+
+    expect(page.locator(".messagelist")).to_contain_text("All traffic goes to “Green”")
+    assert problems == []
