@@ -9,6 +9,9 @@ from personalize.goals.folding import MIXED
 from personalize.models import Assignment, DailyNumbers, DailyRuns, Flow, GuestGoal
 from tests.api import Api
 
+SIGNUP = {"name": "Signed up", "kind": "EVENT", "event": {"type": "SIGNUP"}}
+REVENUE = {"name": "Revenue", "kind": "REVENUE"}
+
 
 def experiment(api: Api, *goals: dict[str, Any], **more: Any) -> Flow:
     body = {

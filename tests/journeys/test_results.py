@@ -23,7 +23,7 @@ from personalize.models import (
 )
 from tests.api import Api
 from tests.conftest import Database
-from tests.experiments import experiment, run, state, sums, visitor
+from tests.experiments import REVENUE, SIGNUP, experiment, run, state, sums, visitor
 from tests.thoroughness import searched
 from tracking import followers, ledger, pipeline, privacy, sessions, tasks
 from tracking.models import Client, Guest, InboxEntry, Order, Session
@@ -32,7 +32,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 MILLION = 1_000_000
 THANKS = {"type": "VIEW", "where": [{"field": "page", "operator": "is", "value": "thanks"}]}
-SIGNUP = {"name": "Signed up", "kind": "EVENT", "event": {"type": "SIGNUP"}}
 
 
 def total(flow: Flow, name: str, field: str = "y") -> int:
@@ -117,7 +116,6 @@ def buy(api: Api, browser: str, number: str, price: float, currency: str = "EUR"
 
 
 ORDERED = {"name": "Ordered", "kind": "CONVERSION"}
-REVENUE = {"name": "Revenue", "kind": "REVENUE"}
 VALUE = {"name": "Order value", "kind": "AVERAGE_ORDER_VALUE"}
 
 

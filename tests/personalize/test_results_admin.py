@@ -16,8 +16,8 @@ from personalize import flows
 from personalize.models import Flow, Goal
 from tests.api import Api
 from tests.conftest import Database
-from tests.journeys.test_results import SIGNUP, run, visitor
-from tests.journeys.test_results import experiment as small
+from tests.experiments import SIGNUP, run, visitor
+from tests.experiments import experiment as small
 from tests.personalize import measured
 from tests.personalize.test_admin import experience
 from tests.tracking.test_admin import ATTACK, staff, superuser

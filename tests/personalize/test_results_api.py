@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from personalize.models import DailyNumbers, Flow, Goal
 from tests.api import Api
 from tests.conftest import Database
+from tests.experiments import REVENUE, SIGNUP, run, visitor
+from tests.experiments import experiment as small
 from tests.factories import ClientFactory, FlowFactory
-from tests.journeys.test_results import REVENUE, SIGNUP, run, visitor
-from tests.journeys.test_results import experiment as small
 from tests.personalize import measured
 from tracking.models import Client
 
