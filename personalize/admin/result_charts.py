@@ -25,6 +25,8 @@ _RIGHT: Final = 24.0
 _TOP: Final = 10.0
 _BOTTOM: Final = 32.0
 _MOST_DATES: Final = 7
+#: Of a shorter span nothing could be told apart: it is one of 1.
+_LEAST: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,9 @@ def by_day(days: Mapping[date, Sequence[int]]) -> Chart | None:
 
 def _levels(low: float, high: float) -> list[float]:
     """Return round numbers from low to high or a little beyond: three to seven of them."""
-    span = (high - low) or 1.0
+    if high - low < _LEAST:
+        high = low + 1.0
+    span = high - low
     size = 10 ** math.floor(math.log10(span / 3))
     step = next(size * factor for factor in (1, 2, 5, 10) if span / (size * factor) <= 5)
     first, last = math.floor(low / step), math.ceil(high / step)

@@ -90,7 +90,7 @@ class PlanForm(forms.Form):
     minimumDetectableDifference = _percent(
         "minimumDetectableDifference",
         _("Smallest change (%)"),
-        _("That is worth finding, relative: 20 finds 2 % becoming 2.4 %."),
+        _("That is worth finding, relative: 20 finds 2% becoming 2.4%."),
     )
     confidenceLevel = _percent(
         "confidenceLevel",

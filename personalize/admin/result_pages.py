@@ -69,7 +69,7 @@ class ResultPages(FlowPages):
         if any(goal.quantile is not None or goal.cap_percentile is not None for goal in goals):
             # These take all guests one by one: too much for a page that is about something else.
             return summary
-        found = results.of(flow, now=timezone.now())
+        found = results.of(flow, now=timezone.now(), has_course=False)
         shown = result_shown.context_of(found, "always")
         return summary | {
             "verdict": shown["verdict"],
@@ -111,7 +111,7 @@ class ResultPages(FlowPages):
     def _results(self, request: HttpRequest, flow: Flow, published: Published) -> dict[str, Any]:
         form = SpanForm(request.GET, flow=flow, phases=published.phases, goals=published.goals)
         asked = form.cleaned_data if form.is_valid() else {}
-        span = {name: asked.get(name) for name in ("phase", "since", "until")}
+        span: dict[str, Any] = {name: asked.get(name) for name in ("phase", "since", "until")}
         found = results.of(flow, now=timezone.now(), **span)
         view: result_shown.View = "fixed" if request.GET.get("view") == "fixed" else "always"
         query = request.GET.copy()

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.models.expressions import Combinable
 from django.utils.translation import gettext as _
 
-from personalize.analytics import arms, guestwise, publications, results, samples
+from personalize.analytics import arms, guestwise, publications, rules, samples
 from personalize.analytics.arms import Arm
 from personalize.analytics.guestwise import Gathered
 from personalize.analytics.types import Slice, Span
@@ -104,8 +104,8 @@ def _slice(name: str, gathered: Gathered, goal: Goal, compared: Sequence[Arm], f
             )
             for arm in compared
         ],
-        goals=[results.rule_of(goal, is_primary=True)],
-        settings=results.settings_of(flow),
+        goals=[rules.rule_of(goal, is_primary=True)],
+        settings=rules.settings_of(flow),
     )
     counts = {arm.ref: gathered.count(arm.ref) for arm in compared}
     return Slice(name=name, guests=counts, comparisons=judged.comparisons)

@@ -55,13 +55,13 @@ class DayNumbers:
 def rows(flows: Q) -> QuerySet[DailyNumbers]:
     """Return the rows of flows (a condition on rows that leads to them), in a lasting order."""
     found = DailyNumbers.objects.filter(flows).exclude(sums=_EMPTY[DailyNumbers])
-    return found.order_by("flow", "day", "phase", "variant_ref", "measure")
+    return found.order_by("flow_id", "day", "phase", "variant_ref", "measure")
 
 
 def run_rows(flows: Q) -> QuerySet[DailyRuns]:
     """Return the rows of runs likewise."""
     found = DailyRuns.objects.filter(flows).exclude(sums=_EMPTY[DailyRuns])
-    return found.order_by("flow", "day", "variant_ref")
+    return found.order_by("flow_id", "day", "variant_ref")
 
 
 def measures_of_goal(goal: UUID) -> list[UUID]:

@@ -4,14 +4,14 @@ A flow's results: what each variant came to, how it compares, and what to do.
 Called by the admin's results page, the API and `simulate_experiment`.
 """
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from personalize import sample_size
-from personalize.analytics import arms, guestwise, publications, samples
+from personalize.analytics import arms, course, guestwise, publications, rules, samples
 from personalize.analytics.arms import Arm
 from personalize.analytics.guestwise import Gathered
 from personalize.analytics.publications import Published
@@ -34,7 +34,6 @@ from personalize.statistics import report
 from personalize.statistics.comparisons import Comparison, Measured
 from personalize.statistics.report import Report, VariantData
 from personalize.statistics.samples import Sample
-from personalize.statistics.types import GoalRule, Settings
 
 #: By the guests of how many days it is reckoned how many come a day.
 _RECENT: Final = 7
@@ -47,31 +46,17 @@ def of(
     phase: int | None = None,
     since: date | None = None,
     until: date | None = None,
+    has_course: bool = True,
 ) -> FlowResults:
     """
     Return what came of a flow, by all who saw it first in these days of a phase.
 
-    phase: None is the one that runs. Raises NothingPublished and UnknownPhase.
+    phase: None is the one that runs. has_course: with the effect over time, which is half of the
+    work. Raises NothingPublished and UnknownPhase.
     """
     published = publications.of(flow, phase=phase)
     span = Span(phase=published.phase, since=since, until=until)
-    return _Reading(flow, published, span, now=now).results()
-
-
-def settings_of(flow: Flow) -> Settings:
-    """Return how a flow's results are judged."""
-    return sample_size.settings_of(flow.sample_size)
-
-
-def rule_of(goal: Goal, *, is_primary: bool) -> GoalRule:
-    """Return how a goal counts."""
-    return GoalRule(
-        ref=str(goal.ref),
-        name=goal.name,
-        is_primary=is_primary,
-        is_guardrail=goal.is_guardrail,
-        direction=goal.direction,
-    )
+    return _Reading(flow, published, span, now=now).results(has_course=has_course)
 
 
 class _Reading:
@@ -86,7 +71,7 @@ class _Reading:
         self.arms = arms.arms_of(self.definition, has_held_out=HELD_OUT in self.sums)
         self._gathered: Gathered | None = None
 
-    def results(self) -> FlowResults:
+    def results(self, *, has_course: bool) -> FlowResults:
         judged = self._report()
         runs = self._runs()
         total = sum(each.executions for each in runs.values())
@@ -98,7 +83,7 @@ class _Reading:
             mixed=self._guests(MIXED)["n"],
             attributable=known / total if total else None,
             report=judged,
-            over_time=self._over_time(),
+            over_time=self._course() if has_course else [],
             by_day=self._by_day(),
             is_measuring=self.flow.measured_to is not None,
             frozen_before=rebuilding.first_day_covered(self.flow, now=self.now),
@@ -108,22 +93,28 @@ class _Reading:
         sums = self.sums.get(variant, {}).get(numbers.GUESTS, [0] * len(numbers.SUMS))
         return dict(zip(numbers.SUMS, sums, strict=True))
 
+    def _course(self) -> list[Moment]:
+        compared = arms.compared_arms(self.arms, self.definition)
+        if not compared or not self.goals:
+            return []
+        return course.over_time(self.days, self.goals[0], compared, rules.settings_of(self.flow))
+
     # --- judging ---
 
     def _report(self) -> Report | None:
         compared = arms.compared_arms(self.arms, self.definition)
         if not compared or not self.goals:
             return None
-        counts = [[_guests_in(day, arm.ref) for arm in compared] for day in self.days.values()]
-        cumulated = [
-            list(map(sum, zip(*counts[: at + 1], strict=True))) for at in range(len(counts))
+        counts = [
+            [samples.guests_in(day, arm.ref) for arm in compared] for day in self.days.values()
         ]
+        cumulated = list(itertools.accumulate(counts, numbers.added))
         mixed = self._guests(MIXED)["n"]
         everybody = mixed + sum(map(sum, counts))
         return report.analyse(
             variants=[self._data(arm) for arm in compared],
-            goals=[rule_of(goal, is_primary=at == 0) for at, goal in enumerate(self.goals)],
-            settings=settings_of(self.flow),
+            goals=[rules.rule_of(goal, is_primary=at == 0) for at, goal in enumerate(self.goals)],
+            settings=rules.settings_of(self.flow),
             guests_a_day=self._guests_a_day(counts),
             mixed_share=mixed / everybody if everybody else 0.0,
             earlier_guests=cumulated[:-1],
@@ -171,49 +162,10 @@ class _Reading:
             self._gathered = found.get(guestwise.EVERYBODY, Gathered())
         return self._gathered
 
-    def _over_time(self) -> list[Moment]:
-        """Judge by the primary goal as it would have been at the end of each day."""
-        compared = arms.compared_arms(self.arms, self.definition)
-        if not compared or not self.goals:
-            return []
-        goal = self.goals[0]
-        if goal.quantile is not None or goal.cap_percentile is not None:
-            return []
-        moments = []
-        reached: Sums = {}
-        for day, of_day in self.days.items():
-            reached = samples.summed([reached, of_day])
-            data = [
-                VariantData(
-                    ref=str(arm.ref),
-                    name=arm.name,
-                    guests=_guests_in(reached, arm.ref),
-                    samples={
-                        str(goal.ref): samples.sample(goal, reached.get(arm.ref, {}), goal.ref)
-                    },
-                    weight=arm.weight,
-                    is_control=arm.is_control,
-                )
-                for arm in compared
-            ]
-            judged = report.analyse(
-                variants=data,
-                goals=[rule_of(goal, is_primary=True)],
-                settings=settings_of(self.flow),
-            )
-            moments.append(
-                Moment(
-                    day=day,
-                    guests={arm.ref: _guests_in(reached, arm.ref) for arm in compared},
-                    comparisons={UUID(each.variant): each for each in judged.comparisons},
-                )
-            )
-        return moments
-
     def _by_day(self) -> list[DayGuests]:
         shown = [*(arm.ref for arm in self.arms), MIXED]
         return [
-            DayGuests(day=day, guests={ref: _guests_in(of_day, ref) for ref in shown})
+            DayGuests(day=day, guests={ref: samples.guests_in(of_day, ref) for ref in shown})
             for day, of_day in self.days.items()
         ]
 
@@ -273,11 +225,6 @@ class _Reading:
             vector = numbers.numbers(text)
             sums[variant] = numbers.added(sums[variant], vector) if variant in sums else vector
         return {variant: runs_of(vector) for variant, vector in sums.items()}
-
-
-def _guests_in(day: Mapping[UUID, Mapping[UUID, Sequence[int]]], variant: UUID) -> int:
-    sums = day.get(variant, {}).get(numbers.GUESTS)
-    return sums[0] if sums else 0
 
 
 def runs_of(vector: Sequence[int]) -> Runs:

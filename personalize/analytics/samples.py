@@ -55,6 +55,12 @@ def summed(days: Iterable[Mapping[UUID, Mapping[UUID, Sequence[int]]]]) -> "Sums
 Sums = dict[UUID, dict[UUID, Sequence[int]]]
 
 
+def guests_in(day: Mapping[UUID, Mapping[UUID, Sequence[int]]], variant: UUID) -> int:
+    """Return how many guests of a variant there are."""
+    sums = day.get(variant, {}).get(numbers.GUESTS)
+    return sums[0] if sums else 0
+
+
 def sample(goal: Goal, measures: Mapping[UUID, Sequence[int]], measure: UUID) -> Sample:
     """Return the guests of a variant by one measure of a goal."""
     guests = dict(zip(numbers.SUMS, measures.get(numbers.GUESTS, _NOTHING), strict=True))

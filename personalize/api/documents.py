@@ -1,12 +1,13 @@
 """What the flow doors answer, in its public form."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from personalize import sample_size
 from personalize.api import condition_schema
 from personalize.goals.document import GoalBody, GoalParts
 from tracking.api.documents import Link
@@ -113,23 +114,32 @@ class GoalDocument(GoalBody, kw_only=True, rename="camel"):
     """A goal, as it is read: what it does not use is left out."""
 
 
+def _planned(name: str, description: str) -> Meta:
+    number = sample_size.NUMBERS[name]
+    return Meta(ge=number.least, le=number.most, description=description)
+
+
+_PLAN: Final = sample_size.whole({})
+
+
 class SampleSizeConfig(msgspec.Struct, kw_only=True):
     """By what an experiment is planned: how many guests it takes to find a difference."""
 
     baseValue: Annotated[
-        float,
-        Meta(ge=0.005, le=0.5, description="The share of guests expected to convert by control."),
-    ] = 0.02
+        float, _planned("baseValue", "The share of guests expected to convert by the control.")
+    ] = _PLAN["baseValue"]
     minimumDetectableDifference: Annotated[
         float,
-        Meta(ge=0.01, le=0.5, description="The smallest change worth finding; 0.2: by a fifth."),
-    ] = 0.2
+        _planned(
+            "minimumDetectableDifference", "The smallest change worth finding; 0.2: by a fifth."
+        ),
+    ] = _PLAN["minimumDetectableDifference"]
     confidenceLevel: Annotated[
-        float, Meta(ge=0.8, le=0.99, description="How sure to be before a difference is claimed.")
-    ] = 0.95
-    power: Annotated[
-        float, Meta(ge=0.5, le=0.99, description="The chance to find a difference that is there.")
-    ] = 0.8
+        float, _planned("confidenceLevel", "How sure to be before a difference is claimed.")
+    ] = _PLAN["confidenceLevel"]
+    power: Annotated[float, _planned("power", "The chance to find a difference that is there.")] = (
+        _PLAN["power"]
+    )
 
 
 class VariantDocument(msgspec.Struct, kw_only=True):

@@ -79,7 +79,7 @@ class ComparisonDocument(msgspec.Struct, kw_only=True):
     """A variant against the control by one goal."""
 
     outcome: Outcome
-    lift: Annotated[EffectDocument, Meta(description="Relative to the control: 0.1 is +10 %.")]
+    lift: Annotated[EffectDocument, Meta(description="Relative to the control: 0.1 is +10%.")]
     difference: Annotated[EffectDocument, Meta(description="In the goal's own units.")]
     controlMean: float | None
     chanceToWin: Annotated[
@@ -207,7 +207,10 @@ class ResultsDocument(msgspec.Struct, kw_only=True):
     attributableShare: float | None
     overTime: Annotated[
         list[MomentDocument],
-        Meta(description="Empty where the primary goal is a quantile or has a percentile as cap."),
+        Meta(
+            description="At the end of each day, or of sixty days at even distances. Empty where "
+            "the primary goal is a quantile or has a percentile as cap."
+        ),
     ]
     guestsByDay: list[DayGuestsDocument]
     isMeasuring: Annotated[
@@ -238,7 +241,7 @@ class BreakdownDocument(msgspec.Struct, kw_only=True):
     """A flow's results by parts of its guests; adjusted p-values are so for all parts together."""
 
     by: str
-    goalRef: UUID | None
+    goalRef: Annotated[UUID | None, Meta(description="As asked for; null: the primary goal.")]
     parts: list[SliceDocument]
 
 

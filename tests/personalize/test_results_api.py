@@ -109,6 +109,22 @@ def test_results__of_an_experience__have_numbers_and_nothing_to_compare_with(
     assert (variant["guests"], variant["goals"][0]["total"]) == (1, 1)
 
 
+def test_results__of_many_days__have_the_course_of_sixty_of_them_at_most(
+    on_sqlite: Database, api: Api, shop: Client
+) -> None:
+    flow = measured.experiment(shop, goals={"Signed up": measured.SIGNED_UP})
+    measured.fill(flow, days=130, a_day=40)
+
+    found = read(api, flow)
+
+    course = [each["day"] for each in found["overTime"]]
+    assert len(course) == 44
+    assert course == sorted(course)
+    assert course[-1] == found["guestsByDay"][-1]["day"]
+    last = found["overTime"][-1]["variants"][0]["lift"]
+    assert last == found["variants"][1]["goals"][0]["comparison"]["lift"]
+
+
 def test_results__in_two_phases__are_of_the_one_that_is_asked_for(
     on_sqlite: Database, api: Api, shop: Client
 ) -> None:

@@ -1,0 +1,22 @@
+"""By which rules a flow's results are judged: its goals and its plan, as statistics take them."""
+
+from personalize import sample_size
+from personalize.goals.types import Goal
+from personalize.models import Flow
+from personalize.statistics.types import GoalRule, Settings
+
+
+def settings_of(flow: Flow) -> Settings:
+    """Return how a flow's results are judged."""
+    return sample_size.settings_of(flow.sample_size)
+
+
+def rule_of(goal: Goal, *, is_primary: bool) -> GoalRule:
+    """Return how a goal counts."""
+    return GoalRule(
+        ref=str(goal.ref),
+        name=goal.name,
+        is_primary=is_primary,
+        is_guardrail=goal.is_guardrail,
+        direction=goal.direction,
+    )
