@@ -26,13 +26,21 @@ class PersonalizeConfig(AppConfig):
             memberships.FOLLOWER,
             memberships.follow_up,
             concerns=memberships.concerns,
-            of_guests=(followers.Changed.PROFILE, followers.Changed.PURCHASES),
+            of_guests=(
+                followers.Changed.PROFILE,
+                followers.Changed.PURCHASES,
+                followers.Changed.GOALS,
+            ),
         )
         followers.register(
             settling.FOLLOWER,
             settling.follow_up,
             concerns=settling.concerns,
-            of_guests=tuple(followers.Changed),
+            of_guests=(
+                followers.Changed.PROFILE,
+                followers.Changed.PURCHASES,
+                followers.Changed.VISITS,
+            ),
         )
         chores.register(memberships.FOLLOWER, memberships.tend)
         chores.register(settling.FOLLOWER, settling.tend)

@@ -116,6 +116,7 @@ def facts(
         history=history,
         orders=_orders(guest_id, client, fields) if needs.orders else None,
         cart=_cart(guest_id, session, client) if needs.cart else None,
+        goals=_goals(guest_id, needs),
         site=site,
         site_faults=site_faults,
     )
@@ -174,6 +175,13 @@ def _cart(
     if guest_id is None:
         return guest_facts.cart(purchases.CartContents())
     return guest_facts.cart(purchases.cart_of(guest_id, session.id if session else None, client))
+
+
+def _goals(guest_id: int | None, needs: conditions.Needs) -> Mapping[str, Mapping[str, Any]]:
+    """Return the goals that the guest reached. Who is not known has reached none."""
+    if guest_id is None or not needs.goals:
+        return {}
+    return guest_facts.goals_of([guest_id], needs.goals).get(guest_id, {})
 
 
 def _site(

@@ -6,6 +6,7 @@ The admin and the REST API both come here, so that a rule holds for both.
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 
 from personalize import (
     catalogs,
+    conditions,
     friendly_ids,
     phases,
     rendering,
@@ -21,7 +23,7 @@ from personalize import (
     traffic,
 )
 from personalize.goals import document as goal_documents
-from personalize.models import Flow, FlowRevision, Goal, Variant
+from personalize.models import Flow, FlowRevision, Goal, Segment, Variant
 from tracking import db
 
 MAX_FRIENDLY_ID = friendly_ids.MAX_LENGTH
@@ -176,6 +178,8 @@ def publish(flow: Flow, *, by: AbstractBaseUser | None = None, now: datetime) ->
         if flow.published is not None and _measures(flow.published) != _measures(revision):
             # What was seen before is measured by the new goals too.
             flow.measured_to = 0
+        if flow.published is not None and _named(flow.published) != _named(revision):
+            _judge_anew_who_converted(flow)
         flow.published, flow.catalog_version = revision, version
         Flow.objects.filter(pk=flow.pk).update(
             published=revision, catalog_version=version, measured_to=flow.measured_to
@@ -276,6 +280,23 @@ def catch_up(*, now: datetime) -> int:
 
 def _measures(revision: FlowRevision) -> set[str]:
     return {goal["ref"] for goal in revision.definition.get("goals", ())}
+
+
+def _named(revision: FlowRevision) -> set[tuple[str, str]]:
+    return {(goal["name"], goal["ref"]) for goal in revision.definition.get("goals", ())}
+
+
+def _judge_anew_who_converted(flow: Flow) -> None:
+    """Have segments built again that name goals of the flow: the names mean others now."""
+    live = Segment.objects.kept().filter(client=flow.client_id, kind=Segment.Kind.LIVE)
+    naming = []
+    for pk, tree in live.values_list("pk", "condition"):
+        # One that can be read no more, for a field of the host's is gone, holds for nobody.
+        with suppress(conditions.ConditionError):
+            if flow.friendly_id in conditions.compile(tree).needs.goals:
+                naming.append(pk)
+    if naming:
+        Segment.objects.filter(pk__in=naming).update(built_to=0)
 
 
 def definition_of(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from personalize import sources
 from personalize.conditions import Facts, Needs
-from personalize.models import SegmentMembership
+from personalize.models import GuestGoal, SegmentMembership
 from tracking import events, guests, purchases
 from tracking.guests import GuestFacts
 from tracking.purchases import CartContents, Purchases
@@ -67,6 +67,35 @@ def segments_of(guest_ids: Collection[int]) -> dict[int, list[str]]:
     return found
 
 
+def goals_of(
+    guest_ids: Collection[int], flows: Collection[str]
+) -> dict[int, dict[str, dict[str, Any]]]:
+    """
+    Return the goals that guests reached, of flows by friendly id, in one query.
+
+    Guest -> flow -> name of the goal, as it is published now -> when first, or true where nothing
+    tells when. Flows that were deleted count as well.
+    """
+    rows = GuestGoal.objects.filter(guest__in=guest_ids, flow__friendly_id__in=flows)
+    # A guest and a flow of one client are all there ever is in a row.
+    told = rows.exclude(y=0).values_list(
+        "guest", "flow__friendly_id", "measure", "reached_at", "flow__published__definition__goals"
+    )
+    found: dict[int, dict[str, dict[str, Any]]] = {}
+    for guest_id, flow, measure, at, goals in told:
+        for goal in goals or ():
+            if goal["ref"] == str(measure):
+                of_flow = found.setdefault(guest_id, {}).setdefault(flow, {})
+                of_flow[goal["name"]] = _earlier(of_flow.get(goal["name"]), at or True)
+    return found
+
+
+def _earlier(known: Any, other: Any) -> Any:
+    """Two goals may have one name: the one that was reached first tells when."""
+    times = [each for each in (known, other) if isinstance(each, datetime)]
+    return min(times, default=other)
+
+
 def orders(bought: Purchases) -> dict[str, Any]:
     """Return what a guest bought."""
     return {
@@ -119,6 +148,7 @@ def of_many(
     carts = purchases.carts_of(members, client) if needs.cart and members else {}
     if segments is None and needs.segments:
         segments = segments_of(known)
+    reached = goals_of(known, needs.goals) if needs.goals else {}
     profiles = {
         pk: of(guest, None if segments is None else segments.get(pk, ()))
         for pk, guest in known.items()
@@ -134,6 +164,7 @@ def of_many(
             history=history.get(pk, ()),
             orders=orders(bought.get(pk, Purchases())) if needs.orders else None,
             cart=cart(carts.get(pk, CartContents())) if needs.cart else None,
+            goals=reached.get(pk, {}),
             site=site.values.get(pk, {}),
             site_faults=site.faults,
         )

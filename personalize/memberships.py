@@ -50,6 +50,8 @@ def follow_up(owed: Owed) -> None:
         _hear_events(owed)
     elif owed.changed is Changed.PROFILE:
         _hear_profiles(owed)
+    elif owed.changed is Changed.GOALS:
+        _hear_goals(owed)
     else:
         _hear_purchases(owed)
 
@@ -76,6 +78,15 @@ def _hear_purchases(owed: Owed) -> None:
 
         def choose(catalog: Catalog, people: Collection[int] = people) -> Mapping[int, _Names]:
             return dict.fromkeys(people, catalog.segment_index.by_purchases())
+
+        _judge(client_id, choose, now=owed.now)
+
+
+def _hear_goals(owed: Owed) -> None:
+    for client_id, people in _people(owed.guest_ids).items():
+
+        def choose(catalog: Catalog, people: Collection[int] = people) -> Mapping[int, _Names]:
+            return dict.fromkeys(people, catalog.segment_index.by_goals())
 
         _judge(client_id, choose, now=owed.now)
 

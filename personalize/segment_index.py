@@ -41,6 +41,7 @@ class Index(Generic[S]):
     _by_event: Mapping[str, frozenset[str]]
     _by_any_event: frozenset[str]
     _by_purchases: frozenset[str]
+    _by_goals: frozenset[str]
     _touched: Mapping[str, frozenset[str]]
 
     def by_events(self, types: Iterable[str]) -> frozenset[str]:
@@ -52,6 +53,10 @@ class Index(Generic[S]):
     def by_purchases(self) -> frozenset[str]:
         """Return the friendly ids of those that orders and carts can concern."""
         return self._by_purchases
+
+    def by_goals(self) -> frozenset[str]:
+        """Return the friendly ids of those that goals which were reached can concern."""
+        return self._by_goals
 
     def by_segments(self, names: Iterable[str]) -> frozenset[str]:
         """Return these, and the friendly ids of those that depend on them."""
@@ -90,6 +95,7 @@ def index(segments: Iterable[S]) -> Index[S]:
         _by_purchases=those(
             s.friendly_id for s in ordered if s.condition.needs.orders or s.condition.needs.cart
         ),
+        _by_goals=those(s.friendly_id for s in ordered if s.condition.needs.goals),
         _touched={name: frozenset(others) for name, others in touched.items()},
     )
 

@@ -26,6 +26,8 @@ class Changed(StrEnum):
 
     PROFILE = "profile"
     PURCHASES = "purchases"
+    #: They reached a goal, by what another app makes of their events, or have not after all.
+    GOALS = "goals"
     #: A visit is over by the clock alone.
     VISITS = "visits"
 

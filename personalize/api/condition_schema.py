@@ -33,6 +33,12 @@ _OPERANDS = {
     "days": "a number of days",
 }
 
+_DAYS = {
+    "type": "object",
+    "properties": {"days": {"type": "integer", "minimum": 1, "maximum": MAX_DAYS}},
+    "required": ["days"],
+    "additionalProperties": False,
+}
 _COUNT = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]}
 
 
@@ -48,7 +54,7 @@ def schemas() -> dict[str, Schema]:
             "anyOf": [condition, {"type": "object", "maxProperties": 0}],
         },
         "Condition": {
-            "description": "A comparison, something done or seen, or a group.",
+            "description": "A comparison, something done, seen or reached, or a group.",
             "type": "object",
             "anyOf": [
                 {"$ref": f"#/components/schemas/{name}"}
@@ -59,6 +65,7 @@ def schemas() -> dict[str, Schema]:
                     "Comparison",
                     "DidEvent",
                     "SawExperience",
+                    "ConvertedOnGoal",
                 )
             ],
         },
@@ -75,6 +82,7 @@ def schemas() -> dict[str, Schema]:
         ),
         "DidEvent": _did_event(),
         "SawExperience": _saw_experience(),
+        "ConvertedOnGoal": _converted_on_goal(),
     }
 
 
@@ -96,8 +104,9 @@ def fields_as_markdown() -> str:
             '`{"any": [...]}`, `{"not": ...}` over comparisons `{"field", '
             '"operator", "value"}` and did-event conditions `{"event": "ADD", '
             '"at_least": 1}` (in this session unless `within` says otherwise, and counting what '
-            'was sent a moment ago). `{"saw": "hero_banner"}` holds for who has seen that. In a '
-            "path `*` is any item of a list: `items.*.sku`.",
+            'was sent a moment ago). `{"saw": "hero_banner"}` holds for who has seen that, '
+            '`{"converted": "hero_banner", "goal": "Signed up"}` for who reached that goal of it. '
+            "In a path `*` is any item of a list: `items.*.sku`.",
             "",
             "| Field | Meaning | Type |",
             "|---|---|---|",
@@ -171,20 +180,43 @@ def _saw_experience() -> Schema:
     )
 
 
+def _converted_on_goal() -> Schema:
+    return _object(
+        "The guest reached a goal of an experience, which may be deleted by now; with `at_most` 0, "
+        "did not.",
+        {
+            "converted": {
+                "type": "string",
+                "description": "The friendly ID of the experience.",
+                "examples": ["hero_banner"],
+            },
+            "goal": {
+                "type": "string",
+                "description": "The name of the goal, as it is published.",
+                "examples": ["Signed up"],
+            },
+            "at_most": {"anyOf": [{"type": "integer", "enum": [0]}, {"type": "null"}]},
+            "within": {
+                "anyOf": [
+                    {"title": "ConversionWindow", "type": "string", "enum": ["ever"]},
+                    _DAYS,
+                ],
+                "default": "ever",
+                "description": "Ever, or for the first time in the last so many days.",
+            },
+        },
+        required=["converted", "goal"],
+    )
+
+
 def _times(default: str) -> dict[str, Schema]:
-    days = {
-        "type": "object",
-        "properties": {"days": {"type": "integer", "minimum": 1, "maximum": MAX_DAYS}},
-        "required": ["days"],
-        "additionalProperties": False,
-    }
     return {
         "at_least": _COUNT,
         "at_most": _COUNT,
         "within": {
             "anyOf": [
                 {"title": "ConditionWindow", "type": "string", "enum": ["session", "ever"]},
-                days,
+                _DAYS,
             ],
             "default": default,
             "description": "In this session, in the last so many days, or ever.",

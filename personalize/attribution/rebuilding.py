@@ -36,7 +36,7 @@ def rebuild(flow: Flow, *, now: datetime, progress: Callable[[int], None] | None
     since = first_day_covered(flow, now=now)
     done = 0
     for guest_ids in _in_steps(_guests(flow, since)):
-        db.retried(partial(_again, flow, guest_ids, since=since))
+        db.retried(partial(_again, flow, guest_ids, since=since, now=now))
         done += len(guest_ids)
         if progress:
             progress(len(guest_ids))
@@ -74,7 +74,7 @@ def _in_steps(guest_ids: Iterable[int]) -> Iterator[set[int]]:
         yield step
 
 
-def _again(flow: Flow, guest_ids: set[int], *, since: date) -> None:
+def _again(flow: Flow, guest_ids: set[int], *, since: date, now: datetime) -> None:
     """Forget what these guests saw of the flow, and read it again; but not of frozen days."""
     members = settling.locked_members(guest_ids)
     old = Assignment.objects.filter(flow=flow.pk, guest__in=members, day__lt=since)
@@ -85,7 +85,7 @@ def _again(flow: Flow, guest_ids: set[int], *, since: date) -> None:
     shown = told.values_list("session", "guest")
     visits = {visit_of(session, guest or 0) for session, guest in shown}
     touched = Touched(guests=people, visits=visits, types=set(SHOWING_TYPES), other_past=True)
-    settling.settle(touched)
+    settling.settle(touched, now=now)
 
 
 def _add_up(flow: Flow, *, since: date, now: datetime) -> None:

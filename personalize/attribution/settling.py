@@ -10,6 +10,7 @@ or in another order leaves the same.
 import time
 from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from personalize.attribution import exposures, standings, visits
@@ -36,10 +37,10 @@ def concerns(told: Told) -> bool:
 def follow_up(owed: Owed) -> None:
     """Settle the people of these events, or these guests."""
     if owed.event_refs:
-        settle(_touched_by(owed))
+        settle(_touched_by(owed), now=owed.now)
     elif owed.guest_ids:
         other_past = owed.changed is not Changed.VISITS
-        settle(Touched(guests=set(owed.guest_ids), other_past=other_past))
+        settle(Touched(guests=set(owed.guest_ids), other_past=other_past), now=owed.now)
 
 
 def _touched_by(owed: Owed) -> Touched:
@@ -57,7 +58,7 @@ def _touched_by(owed: Owed) -> Touched:
     return touched
 
 
-def settle(touched: Touched) -> None:
+def settle(touched: Touched, *, now: datetime) -> None:
     """Bring all that is kept of these guests to what their events say."""
     if not touched.guests or not (touched.shows or _have_seen(touched.guests)):
         return
@@ -67,7 +68,7 @@ def settle(touched: Touched) -> None:
     rows = _exposures_of({*members, *touched.guests})
     flows = flows_of(rows)
     visits.measure(rows, flows, touched, members)
-    standings.keep(rows, flows, touched, members)
+    standings.keep(rows, flows, touched, members, now=now)
 
 
 def _have_seen(guest_ids: Collection[int]) -> bool:
@@ -103,19 +104,19 @@ def tend(now: datetime) -> None:
     """Measure what was seen before by goals that are new, for a while: a chore."""
     deadline = time.monotonic() + _LONGEST
     while Flow.objects.unmeasured().exists() and time.monotonic() < deadline:
-        if db.retried(_measure_next) is None:
+        if db.retried(partial(_measure_next, now=now)) is None:
             # Somebody else is at it.
             break
 
 
-def measure_all(*, progress: Callable[[int], None] | None = None) -> None:
+def measure_all(*, now: datetime, progress: Callable[[int], None] | None = None) -> None:
     """Measure all that is not measured by the goals as they are, however long it takes."""
-    while (done := db.retried(_measure_next)) is not None:
+    while (done := db.retried(partial(_measure_next, now=now))) is not None:
         if progress:
             progress(done)
 
 
-def _measure_next() -> int | None:
+def _measure_next(*, now: datetime) -> int | None:
     """Measure the next exposures of a flow whose goals changed. Returns how many; None: all are."""
     rows = Flow.objects.unmeasured().order_by("pk")
     if db.is_postgres():
@@ -130,7 +131,7 @@ def _measure_next() -> int | None:
         _forget_old_goals(flow)
         Flow.objects.filter(pk=flow.pk).update(measured_to=None)
         return 0
-    settle(Touched(guests={guest for _, guest, _ in batch}, all_visits=True))
+    settle(Touched(guests={guest for _, guest, _ in batch}, all_visits=True), now=now)
     Flow.objects.filter(pk=flow.pk).update(measured_to=batch[-1][0])
     return len(batch)
 

@@ -22,14 +22,17 @@ from personalize.goals import folding, measuring
 from personalize.goals.folding import Standing, Total
 from personalize.goals.types import Amount, Goal, Visit
 from personalize.models import Assignment, DailyNumbers, Exposure, GuestGoal
-from tracking import db
+from tracking import db, followers
+from tracking.followers import Changed
 
 #: What somebody did so long before the first exposure tells how much they would do anyway.
 BEFORE: Final = timedelta(days=14)
 _AT_ONCE = 2000
 
 
-def keep(rows: Sequence[Exposure], flows: Flows, touched: Touched, members: Members) -> None:
+def keep(
+    rows: Sequence[Exposure], flows: Flows, touched: Touched, members: Members, *, now: datetime
+) -> None:
     """Fold what each person saw of each flow, and store and add up the difference."""
     seen: dict[Pair, list[folding.Exposure]] = {}
     for row in rows:
@@ -50,6 +53,17 @@ def keep(rows: Sequence[Exposure], flows: Flows, touched: Touched, members: Memb
         for (flow_id, person), each in seen.items()
     }
     _store(old, new, flows)
+    followers.note_guests(_who_reached_others(old, new), Changed.GOALS, now=now)
+
+
+def _who_reached_others(old: Mapping[Pair, Standing], new: Mapping[Pair, Standing]) -> set[int]:
+    """Name the people who have reached other goals than were known, or at another time."""
+    return {pair[1] for pair in {*old, *new} if _reached(old.get(pair)) != _reached(new.get(pair))}
+
+
+def _reached(standing: Standing | None) -> dict[UUID, datetime | None]:
+    totals = standing.totals if standing is not None else {}
+    return {measure: total.at for measure, total in totals.items() if total.y}
 
 
 def _exposure(row: Exposure) -> folding.Exposure:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from personalize.conditions import behaviour
+from personalize.conditions import behaviour, conversions
 from personalize.conditions.facts import Facts, Needs, joined
 from personalize.conditions.operators import as_datetime
 from personalize.conditions.parts import (
@@ -36,7 +36,7 @@ from personalize.conditions.parts import (
 )
 from personalize.conditions.readings import Recalled
 from personalize.conditions.registry import SEGMENTS, Registry, default_registry
-from personalize.conditions.tree import Behaviour, Condition, Group, Leaf, parse
+from personalize.conditions.tree import Behaviour, Condition, Conversion, Group, Leaf, parse
 from personalize.conditions.wording import compared
 
 
@@ -106,15 +106,17 @@ def compile_condition(condition: Condition) -> Compiled:
     )
 
 
-def _needs(leaf: Leaf | Behaviour) -> Needs:
+def _needs(leaf: Leaf | Behaviour | Conversion) -> Needs:
     if isinstance(leaf, Leaf):
         return leaf.field.needed()
+    if isinstance(leaf, Conversion):
+        return Needs(goals=frozenset({leaf.flow}))
     if leaf.within.in_session:
         return Needs(events=frozenset({leaf.event}))
     return Needs(history={leaf.event: leaf.within.days})
 
 
-def leaves_of(condition: Condition) -> Iterator[Leaf | Behaviour]:
+def leaves_of(condition: Condition) -> Iterator[Leaf | Behaviour | Conversion]:
     """Yield the comparisons of a checked tree, in its order."""
     if isinstance(condition, Group):
         for child in condition.children:
@@ -138,6 +140,8 @@ def _part(condition: Condition) -> Part:
         return _field_part(condition)
     if isinstance(condition, Behaviour):
         return behaviour.part_of(condition)
+    if isinstance(condition, Conversion):
+        return conversions.part_of(condition)
     parts = tuple(_part(child) for child in condition.children)
     if condition.kind == "not":
         return _not_part(parts[0])

@@ -33,6 +33,8 @@ class Facts:
     have to be there. history: (type, data, when) of all that the guest did, likewise.
     orders: {"count", "revenue", "averageValue", "lastAt", "products", "categories"}, cart:
     {"value", "items", "products"}, or None when nobody is known.
+    goals: those that the guest reached: friendly id of a flow -> name of the goal -> when first,
+    or true where nothing tells when.
     site: values of the site's own, by the whole name of their field; site_faults: its sources
     that failed, whose values are missing, and why.
     time_zone: by whose clock it is Monday, a name of the IANA database.
@@ -47,6 +49,7 @@ class Facts:
     history: Sequence[tuple[str, Mapping[str, object], datetime]] = ()
     orders: Mapping[str, object] | None = None
     cart: Mapping[str, object] | None = None
+    goals: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     site: Mapping[str, object] = field(default_factory=dict)
     site_faults: Mapping[str, str] = field(default_factory=dict)
 
@@ -83,6 +86,8 @@ class Needs:
     orders: bool = False
     cart: bool = False
     segments: bool = False
+    #: Friendly ids of the flows whose goals are asked for.
+    goals: frozenset[str] = frozenset()
     #: Names of the site's own sources.
     site: frozenset[str] = frozenset()
 
@@ -103,6 +108,7 @@ def joined(needs: Iterable[Needs]) -> Needs:
         orders=any(each.orders for each in all_needs),
         cart=any(each.cart for each in all_needs),
         segments=any(each.segments for each in all_needs),
+        goals=frozenset[str]().union(*(each.goals for each in all_needs)),
         site=frozenset[str]().union(*(each.site for each in all_needs)),
     )
 

@@ -8,9 +8,11 @@ The stored condition tree, and the checks it passes before it is saved.
     {"event": "ADD", "measure": "sum", "of": "product.price", "operator": "at_least", "value": 100,
      "within": {"days": 30}}
     {"saw": "hero_banner", "variant": "B", "at_least": 1, "within": "ever"}
+    {"converted": "hero_banner", "goal": "Signed up", "at_most": 0, "within": {"days": 30}}
 
 `within` is "session", {"days": n} or "ever"; `measure` is sum, average or distinct of a property,
-or first or last, which compare times. `saw` is about runs of experiences.
+or first or last, which compare times. `saw` is about runs of experiences. `converted` is about
+goals, reached ever or for the first time in the last days; with `at_most` 0, not reached.
 
 In a path a `*` is any item of a list: `items.*.sku is x` holds if one of them is; `is not` and its
 like hold if none is. Where no item has it, it is missing; sums and the like are of all items.
@@ -54,6 +56,7 @@ COUNT_KEYS = frozenset({"at_least", "at_most", "within"})
 MEASURE_KEYS = frozenset({"measure", "of", "operator", "value"})
 BEHAVIOUR_KEYS = COUNT_KEYS | MEASURE_KEYS | {"event", "where"}
 SAW_KEYS = COUNT_KEYS | {"saw", "variant"}
+CONVERTED_KEYS = frozenset({"converted", "goal", "at_most", "within"})
 
 #: Type of the event that an experience's run leaves, and where it says which it was.
 RUN = "TRACKING"
@@ -136,7 +139,21 @@ class Behaviour:
     subject: str = ""
 
 
-Condition: TypeAlias = Group | Leaf | Behaviour
+@dataclass(frozen=True)
+class Conversion:
+    """
+    Reached a goal of a flow, ever or for the first time in the last days.
+
+    flow: its friendly id. goal: its name. is_never: it is wanted that the guest did not.
+    """
+
+    flow: str
+    goal: str
+    within: Window
+    is_never: bool = False
+
+
+Condition: TypeAlias = Group | Leaf | Behaviour | Conversion
 
 EVERYBODY = Group("all", ())
 
@@ -189,11 +206,15 @@ class _Reading:
             return self.read_behaviour(node, path=path)
         if "saw" in node:
             return self.read_saw(node, path=path)
+        if "converted" in node:
+            return self.read_converted(node, path=path)
         if "field" in node:
             self.leaves += 1
             return self.read_leaf(node, path=path)
         return self.note(
-            path, "A condition needs “all”, “any” or “not”, or a “field”, an “event” or “saw”."
+            path,
+            "A condition needs “all”, “any” or “not”, or a “field”, an “event”, “saw” or "
+            "“converted”.",
         )
 
     def read_group(
@@ -264,6 +285,22 @@ class _Reading:
         within = self.read_window(node.get("within", "ever"), path=path)
         subject = show(name) if variant is None else f"{show(name)}, variant {show(variant)},"
         return Behaviour(RUN, where, at_least, at_most, within, subject=subject)
+
+    def read_converted(self, node: Mapping[str, object], *, path: str) -> Condition:
+        self.leaves += 1
+        self.refuse_extra(node, CONVERTED_KEYS, path=path)
+        flow, goal = node["converted"], node.get("goal")
+        if not isinstance(flow, str) or not flow or len(flow) > MAX_NAME:
+            return self.note(path, "“converted” needs the friendly ID of an experience.")
+        if not isinstance(goal, str) or not goal or len(goal) > MAX_NAME:
+            return self.note(path, "“converted” needs “goal”: the name of one of its goals.")
+        at_most = node.get("at_most")
+        if at_most is not None and (isinstance(at_most, bool) or at_most != 0):
+            self.note(path, "“converted” takes “at_most” 0 alone: a goal is reached, or is not.")
+        within = self.read_window(node.get("within", "ever"), path=path)
+        if within.in_session and node.get("within") == "session":
+            self.note(path, "“converted” is “within” days or “ever”: visits are not told apart.")
+        return Conversion(flow, goal, within, is_never=at_most is not None)
 
     def read_window(self, within: object, *, path: str) -> Window:
         if within == "session":

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from personalize.conditions import Behaviour, Condition, Leaf
-from personalize.querying import behaviour, profiles, shopping
+from personalize.conditions import Behaviour, Condition, Conversion, Leaf
+from personalize.querying import behaviour, conversions, profiles, shopping
 from personalize.querying.dialect import Dialect
 from personalize.querying.postgres import Postgres
 from personalize.querying.sql import UNDECIDED, Sql, all_of, any_of, negated, possible
@@ -48,7 +48,7 @@ class _Compiler:
     apart: dict[str, Sql] = field(default_factory=dict)
 
     def test_of(self, condition: Condition) -> Test:
-        if isinstance(condition, Leaf | Behaviour):
+        if isinstance(condition, Leaf | Behaviour | Conversion):
             leaf = self.dialect.named(self.leaf(condition), self.apart)
             return Test(leaf, possible(leaf))
         children = [self.test_of(child) for child in condition.children]
@@ -60,7 +60,9 @@ class _Compiler:
             join(child.whole for child in children), join(child.superset for child in children)
         )
 
-    def leaf(self, leaf: Leaf | Behaviour) -> Sql:
+    def leaf(self, leaf: Leaf | Behaviour | Conversion) -> Sql:
+        if isinstance(leaf, Conversion):
+            return conversions.part_of(leaf, self.dialect, now=self.now)
         if isinstance(leaf, Behaviour):
             if leaf.within.in_session:
                 what = f"what is done in this session ({leaf.event})"

@@ -88,6 +88,9 @@ class Dialect(Protocol):
     def entry(self, key: str) -> Sql:
         """Return the text or number that such an object has under a key."""
 
+    def goal_named(self, definition: str, measure: str, name: str) -> Sql:
+        """Test whether a published flow's goal of this name is kept by a measure."""
+
     def named(self, leaf: Sql, apart: dict[str, Sql]) -> Sql:
         """Set a leaf apart under a name, and return that; or just return the leaf."""
 

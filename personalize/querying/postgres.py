@@ -163,6 +163,13 @@ class Postgres:
 
     # --- Trees ----------------------------------------------------------------------------
 
+    def goal_named(self, definition: str, measure: str, name: str) -> Sql:
+        return sql(
+            f"{measure} IN (SELECT CAST(goal->>'ref' AS uuid) FROM "
+            f"jsonb_array_elements({definition}->'goals') goal WHERE goal->>'name' = {{name}})",
+            name=param(name, "text"),
+        )
+
     def named(self, leaf: Sql, apart: dict[str, Sql]) -> Sql:
         return leaf
 

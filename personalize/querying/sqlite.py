@@ -144,6 +144,14 @@ class Sqlite:
 
     # --- Trees ----------------------------------------------------------------------------
 
+    def goal_named(self, definition: str, measure: str, name: str) -> Sql:
+        return sql(
+            f"{measure} IN (SELECT replace(json_extract(goal.value, '$.ref'), '-', '') FROM "
+            f"json_each({definition}, '$.goals') goal "
+            "WHERE json_extract(goal.value, '$.name') = {name})",
+            name=param(name),
+        )
+
     def named(self, leaf: Sql, apart: dict[str, Sql]) -> Sql:
         # The parser takes only so much that is within another: leaves stand beside their tree.
         name = f"leaf{len(apart)}"

@@ -18,7 +18,7 @@ from personalize import (
     segment_index,
     stored_conditions,
 )
-from personalize.conditions import Behaviour, Leaf
+from personalize.conditions import Behaviour, Conversion, Leaf
 from personalize.models import Segment, SegmentDue
 from personalize.segments import uses
 from tracking import db, guests, inbox
@@ -142,8 +142,10 @@ def can_judge(group: str) -> bool:
     return group not in _OF_A_CALL
 
 
-def _out_of_place(leaf: Leaf | Behaviour) -> str:
+def _out_of_place(leaf: Leaf | Behaviour | Conversion) -> str:
     """Say why a condition cannot be one of a segment, who are judged when they are not here."""
+    if isinstance(leaf, Conversion):
+        return ""
     if isinstance(leaf, Behaviour):
         if not leaf.within.in_session:
             return ""

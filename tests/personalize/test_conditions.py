@@ -201,7 +201,8 @@ def test_matches__objects_in_the_facts__are_never_asked_for_attributes() -> None
         ),
         (
             {"operator": "is"},
-            "A condition needs “all”, “any” or “not”, or a “field”, an “event” or “saw”.",
+            "A condition needs “all”, “any” or “not”, or a “field”, an “event”, “saw” or "
+            "“converted”.",
         ),
         (
             leaf("guest.shoeSize", "is", "9"),
@@ -286,6 +287,22 @@ def test_matches__objects_in_the_facts__are_never_asked_for_attributes() -> None
         ),
         ({"saw": 3}, "“saw” needs the friendly ID of an experience."),
         ({"saw": "x", "variant": ""}, "“variant” needs the name of a variant."),
+        (
+            {"converted": "", "goal": "Won"},
+            "“converted” needs the friendly ID of an experience.",
+        ),
+        (
+            {"converted": "hero"},
+            "“converted” needs “goal”: the name of one of its goals.",
+        ),
+        (
+            {"converted": "hero", "goal": "Won", "at_most": 1},
+            "“converted” takes “at_most” 0 alone: a goal is reached, or is not.",
+        ),
+        (
+            {"converted": "hero", "goal": "Won", "within": "session"},
+            "“converted” is “within” days or “ever”: visits are not told apart.",
+        ),
         (
             leaf("guest.firstSeen", "in_last_days", 0),
             "Guest first seen: “is in the last … days” needs a number of days, more than 0 and at "
@@ -437,17 +454,26 @@ measures = st.sampled_from(["sum", "average", "distinct"]).flatmap(
     st.sampled_from(["in_last_days", "longer_ago"]),
     st.integers(1, 40),
 )
-behaviours = st.builds(
-    lambda event, where, how, within: {"event": event, "where": where, "within": within, **how},
-    st.sampled_from(["ADD", "VIEW"]),
-    st.lists(leaves(["price", "product.type", "items.0", "items.*.price"]), max_size=2),
-    counts | measures,
-    windows,
-) | st.builds(
-    lambda variant, how, within: {"saw": "hero", "within": within, **variant, **how},
-    st.sampled_from([{}, {"variant": "B"}]),
-    counts,
-    windows,
+behaviours = (
+    st.builds(
+        lambda event, where, how, within: {"event": event, "where": where, "within": within, **how},
+        st.sampled_from(["ADD", "VIEW"]),
+        st.lists(leaves(["price", "product.type", "items.0", "items.*.price"]), max_size=2),
+        counts | measures,
+        windows,
+    )
+    | st.builds(
+        lambda variant, how, within: {"saw": "hero", "within": within, **variant, **how},
+        st.sampled_from([{}, {"variant": "B"}]),
+        counts,
+        windows,
+    )
+    | st.builds(
+        lambda goal, within, never: {"converted": "hero", "goal": goal, "within": within, **never},
+        st.sampled_from(["Won", "Lost"]),
+        st.just("ever") | st.builds(lambda days: {"days": days}, st.integers(1, 40)),
+        st.sampled_from([{}, {"at_most": 0}]),
+    )
 )
 trees = st.recursive(
     leaves() | behaviours,
@@ -487,6 +513,9 @@ any_facts = st.builds(
     session=st.none() | objects,
     orders=st.none() | objects,
     cart=st.none() | objects,
+    goals=st.dictionaries(
+        st.just("hero"), st.dictionaries(st.sampled_from(["Won", "Lost"]), moments | values)
+    ),
     site=st.dictionaries(st.sampled_from(FIELDS), values),
     time_zone=st.sampled_from(["UTC", "Europe/Dublin", "Australia/Lord_Howe", "America/St_Johns"]),
     events=st.lists(st.tuples(st.sampled_from(["ADD", "VIEW", "CONFIRM"]), event_data), max_size=4),
@@ -567,6 +596,11 @@ def test_valid_until__any_tree_and_facts__is_not_after_the_first_change(
         ({"event": "VIEW", "at_most": 3, "within": {"days": 30}}, None),
         ({"event": "VIEW", "at_most": 2, "within": {"days": 30}}, 27),
         ({"event": "VIEW", "at_most": 0, "within": {"days": 30}}, 29),
+        ({"converted": "hero", "goal": "Won", "within": {"days": 30}}, 20),
+        ({"converted": "hero", "goal": "Won", "within": {"days": 30}, "at_most": 0}, 20),
+        ({"converted": "hero", "goal": "Won", "within": {"days": 3}}, None),
+        ({"converted": "hero", "goal": "Lost", "within": {"days": 30}}, None),
+        ({"converted": "hero", "goal": "Won"}, None),
         # Who is not Irish may forget what they like.
         (
             {"all": [leaf("guest.country", "is", "IE"), {"event": "VIEW", "within": {"days": 30}}]},
@@ -583,7 +617,10 @@ def test_valid_until__is_when_the_answer_turns_and_not_when_any_event_is_forgott
 ) -> None:
     history: list[Any] = [("VIEW", {}, NOW - timedelta(days=age)) for age in (1, 2, 3)]
 
-    until = conditions.compile(tree).valid_until(facts(guest={"country": "FR"}, history=history))
+    goals = {"hero": {"Won": NOW - timedelta(days=10)}}
+    given = facts(guest={"country": "FR"}, history=history, goals=goals)
+
+    until = conditions.compile(tree).valid_until(given)
 
     assert until == (None if days is None else NOW + timedelta(days=days))
 

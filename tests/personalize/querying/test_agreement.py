@@ -27,6 +27,7 @@ _ALL = Needs(
     history=dict.fromkeys(("ADD", "VIEW", "TRACKING", "add")),
     orders=True,
     cart=True,
+    goals=frozenset({"hero", "five", "gone"}),
 )
 
 
@@ -95,7 +96,9 @@ def _kinds(compiled: Compiled, world: World) -> list[str]:
     narrowed = querying.matching(compiled, world.client, now=NOW)
     kinds = ["tree", *(["exact"] if narrowed.is_exact else [])]
     for leaf in leaves:
-        if isinstance(leaf, conditions.Leaf):
+        if isinstance(leaf, conditions.Conversion):
+            kinds.append("converted")
+        elif isinstance(leaf, conditions.Leaf):
             kinds += [leaf.field.name.split(".", 2)[1], f"operator {leaf.operator.name}"]
         else:
             kinds += [leaf.event, leaf.measure.kind if leaf.measure else "how often"]
@@ -105,7 +108,7 @@ def _kinds(compiled: Compiled, world: World) -> list[str]:
 def _check_variety(seen: Counter[str], database: Database) -> None:
     fields = {name.split(".")[1] for name in trees.FIELDS} | {"attributes"}
     operators = {f"operator {each.name}" for each in conditions.OPERATORS}
-    measures = {*conditions.MEASURES, "how often", "TRACKING"}
+    measures = {*conditions.MEASURES, "how often", "TRACKING", "converted"}
     assert (fields | operators | measures) - set(seen) == set()
     assert seen["tree"] == WORLDS * TREES
     share = seen["exact"] / seen["tree"]

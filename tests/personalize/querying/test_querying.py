@@ -230,6 +230,7 @@ def test_matching__a_condition_about_a_call__is_refused_by_name(
         leaf("cart.products", "includes", "a"),
         leaf("guest.identifiers", "includes", "CRM"),
         leaf("guest.segments", "includes", "vip"),
+        {"converted": "hero", "goal": "Won", "within": {"days": 3}},
     ],
     ids=str,
 )
@@ -253,6 +254,7 @@ _OF_GUESTS = (
     "tracking_cart",
     "tracking_identifier",
     "personalize_segmentmembership",
+    "personalize_guestgoal",
 )
 
 

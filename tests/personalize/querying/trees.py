@@ -28,9 +28,9 @@ FIELDS = [
 def tree(random: Random, texts: list[str], depth: int = 0) -> Tree:
     """Return a tree that may be saved; `texts` are worth looking for."""
     if depth > 3 or random.random() < 0.45:
-        return random.choice([_field, _attribute, _attribute, _behaviour, _measure, _saw])(
-            random, texts
-        )
+        return random.choice(
+            [_field, _attribute, _attribute, _behaviour, _measure, _saw, _converted]
+        )(random, texts)
     kind = random.choice(["all", "any", "not"])
     if kind == "not":
         return {"not": tree(random, texts, depth + 1)}
@@ -145,6 +145,15 @@ def _saw(random: Random, texts: list[str]) -> Tree:
     variant = random.choice([{}, {"variant": "B"}, {"variant": "5"}])
     flow = random.choice(["hero", "five"])
     return {"saw": flow, "within": _within(random), **variant, **_how_often(random)}
+
+
+def _converted(random: Random, texts: list[str]) -> Tree:
+    never = random.choice([{}, {"at_most": 0}])
+    flow, goal = (
+        random.choice(["hero", "five", "gone"]),
+        random.choice(["Won", "Straße", "won", "Old"]),
+    )
+    return {"converted": flow, "goal": goal, "within": _within(random), **never}
 
 
 def _measure(random: Random, texts: list[str]) -> Tree:

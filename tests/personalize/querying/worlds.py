@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from personalize.models import Segment
+from personalize.models import Flow, GuestGoal, Segment
 from tests.factories import ClientFactory
 from tracking import catalogue, clients, items
 from tracking.items import CatalogueItem
@@ -226,6 +226,7 @@ def make(random: Random) -> World:
         for provider in random.sample(PROVIDERS, k=random.randint(0, 3))
     )
     _join_segments(maker, guests)
+    _reach_goals(maker, guests)
     return World(client, [guest.pk for guest in guests], maker.texts)
 
 
@@ -239,6 +240,36 @@ def _join_segments(maker: _Maker, guests: list[Guest]) -> None:
             left_at = maker.random.choice([None, None, NOW])
             segment.memberships.create(guest=guest, entered_at=NOW, left_at=left_at)
     maker.texts += [segment.friendly_id for segment in segments] * 5
+
+
+def _reach_goals(maker: _Maker, guests: list[Guest]) -> None:
+    """Two flows and a deleted one, with goals of one name, goals of old, and steps of funnels."""
+    random = maker.random
+    for name in ("hero", "five", "gone"):
+        ended = {"deleted_at": NOW} if name == "gone" else {}
+        flow = Flow.objects.create(client=maker.client, name=name, friendly_id=name, **ended)
+        refs = [uuid.UUID(int=random.getrandbits(128), version=4) for _ in range(5)]
+        goals = [
+            {"ref": str(ref), "name": called}
+            for ref, called in zip(refs, ("Won", "Straße", "Won"), strict=False)
+        ]
+        revision = flow.revisions.create(
+            number=1, published_at=NOW, definition={"goals": goals} if name != "five" else {}
+        )
+        flow.published = revision
+        flow.save()
+        GuestGoal.objects.bulk_create(
+            GuestGoal(
+                flow=flow,
+                guest=guest,
+                measure=ref,
+                y=random.choice([0, 1_000_000, -5]),
+                d=5,
+                reached_at=random.choice([None, moment(random), moment(random)]),
+            )
+            for guest in guests
+            for ref in random.sample(refs, k=random.choice([0, 1, 2]))
+        )
 
 
 def _fill(maker: _Maker, guests: list[Guest]) -> None:
