@@ -13,11 +13,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from personalize.admin import condition_tree
-from personalize.admin.condition_tree import DAYS, DID, EVER, SAW, SESSION
+from personalize.admin.condition_tree import CONVERTED, DAYS, DID, EVER, SAW, SESSION
 from personalize.conditions import MEASURES, OPERATORS, default_registry
 
 #: Types of what a line compares, beside those of fields: how often something was done.
 COUNTED = "event"
+#: And whether a goal was reached.
+REACHED = "conversion"
 
 #: Says of the name of a field, or of SESSION, whether an editor offers it.
 Offers = Callable[[str], bool]
@@ -37,6 +39,7 @@ TIMES = [
     (condition_tree.AT_MOST, _("at most … times")),
     (condition_tree.BETWEEN, _("between … and … times")),
     (condition_tree.NEVER, _("never")),
+    (condition_tree.ONCE, _("at least once")),
 ]
 MEASURED = [
     ("", _("how often")),
@@ -101,7 +104,11 @@ def grouped_fields() -> list[tuple[Any, list[tuple[Any, Any]]]]:
 
 
 def field_choices() -> list[tuple[Any, Any]]:
-    did = [(DID, _("Did something")), (SAW, _("Saw an experience"))]
+    did = [
+        (DID, _("Did something")),
+        (SAW, _("Saw an experience")),
+        (CONVERTED, _("Converted on a goal")),
+    ]
     return [("", _("— choose —")), (_("Behaviour"), did), *grouped_fields()]
 
 
@@ -138,6 +145,8 @@ def described_operators() -> dict[str, dict[str, str]]:
     operands = {condition_tree.NEVER: "none", condition_tree.BETWEEN: "range"}
     for name in condition_tree.TIMES:
         described[name] = {"data-types": COUNTED, "data-operand": operands.get(name, "number")}
+    described[condition_tree.NEVER]["data-types"] = f"{COUNTED} {REACHED}"
+    described[condition_tree.ONCE] = {"data-types": REACHED, "data-operand": "none"}
     return described
 
 

@@ -18,7 +18,7 @@ from personalize import conditions
 from personalize.admin import condition_fields, condition_tree
 from personalize.admin.condition_fields import Offers
 from personalize.admin.condition_rows import Row
-from personalize.admin.condition_tree import DAYS, DID, EVER, KEPT, SAW, SESSION, Line
+from personalize.admin.condition_tree import CONVERTED, DAYS, DEEDS, DID, EVER, KEPT, SAW, SESSION, Line
 
 
 def _text(label: Any, css: str, placeholder: Any, *, longest: int = 200) -> forms.CharField:
@@ -115,7 +115,7 @@ class RowForm(PartForm):
 
     field = _choice(_("Field"), "pz-field", _field_choices)
     detail = _text(_("Which one"), "pz-detail", _("which, e.g. campaign"))
-    variant = _text(_("Variant"), "pz-variant", _("any variant"))
+    variant = _text(_("Variant, or goal"), "pz-variant", _("variant, or goal"))
     measure = _choice(_("What counts"), "pz-measure", condition_fields.MEASURED)
     of = _text(_("Property that is measured"), "pz-of", _("property, e.g. product.price"))
     operator = _choice(_("Comparison"), "pz-operator", condition_fields.operator_choices)
@@ -147,7 +147,7 @@ class RowForm(PartForm):
         detail = self.text("detail").strip()
         if name == KEPT:
             return Line(KEPT, was=line.was)
-        if name not in (DID, SAW):
+        if name not in DEEDS:
             is_open = name.endswith(".")
             return Line(
                 name, detail if is_open else "", operator=line.operator, value=line.value,
@@ -158,7 +158,7 @@ class RowForm(PartForm):
         return Line(
             name,
             detail,
-            variant=self.text("variant").strip() if name == SAW else "",
+            variant=self.text("variant").strip() if name != DID else "",
             measure=self._measure,
             of=self.text("of").strip() if self._is_of_property else "",
             operator=line.operator,
@@ -201,14 +201,19 @@ def _missing(line: Line) -> tuple[str, Any] | None:
         return "field", _("Choose a field.")
     if line.field == DID and not line.detail:
         return "detail", _("Name the event, such as VIEW or ADD.")
-    if line.field == SAW and not line.detail:
+    if line.field in (SAW, CONVERTED) and not line.detail:
         return "detail", _("Name the experience by its friendly ID.")
+    if line.field == CONVERTED and not line.variant:
+        return "variant", _("Name the goal, as the experience has it.")
     if line.field.endswith(".") and not line.detail:
         return "detail", _("Say which one: the name, such as campaign.")
     if line.measure in ("sum", "average", "distinct") and not line.of:
         return "of", _("Say of which property: its path, such as product.price.")
     if not line.operator:
         return "operator", _("Choose a comparison.")
+    if line.field == CONVERTED:
+        fits = line.operator in (condition_tree.ONCE, condition_tree.NEVER)
+        return None if fits else ("operator", _("A goal is reached at least once, or never."))
     if counts is not (line.operator in condition_tree.TIMES):
         return "operator", _("This comparison does not go with the field.")
     if counts and not condition_tree.has_counts(line):

@@ -13,12 +13,13 @@ from typing import Any
 
 from babel import Locale, UnknownLocaleError
 from django.core.exceptions import PermissionDenied
+from django.db.models import Manager
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import get_language
 
 from personalize.conditions.facts import ANY_ITEM
-from personalize.models import Flow, Segment, Variant
+from personalize.models import Flow, Goal, Segment, Variant
 from tracking import guests
 from tracking.admin.scoping import visible_clients
 from tracking.models import SeenEvent, SeenProperty
@@ -75,16 +76,26 @@ def url() -> str:
 
 
 def _experiences(client_id: int) -> Iterable[Option]:
-    """The client's experiences and experiments by friendly id, with the names of their variants."""
+    """The client's experiences and experiments by friendly id, with their variants and goals."""
     flows = Flow.objects.kept().filter(client=client_id).order_by("name", "pk")[:_MOST]
     rows = list(flows.values_list("pk", "friendly_id", "name"))
-    variants: dict[int, list[str]] = {}
-    named = Variant.objects.filter(flow__in=[pk for pk, _id, _name in rows])
-    for pk, name in named.order_by("position", "pk").values_list("flow", "name"):
-        variants.setdefault(pk, []).append(name)
+    variants, goals = _names(Variant.objects, rows), _names(Goal.objects, rows)
     for pk, friendly_id, name in rows:
-        label = f"{name} ({friendly_id})"
-        yield {"value": friendly_id, "label": label, "variants": variants.get(pk, [])}
+        yield {
+            "value": friendly_id,
+            "label": f"{name} ({friendly_id})",
+            "variants": variants.get(pk, []),
+            "goals": goals.get(pk, []),
+        }
+
+
+def _names(parts: Manager[Any], flows: Iterable[tuple[int, str, str]]) -> dict[int, list[str]]:
+    """Return the names of these parts of flows, in their order."""
+    found: dict[int, list[str]] = {}
+    rows = parts.filter(flow__in=[pk for pk, _id, _name in flows]).order_by("position", "pk")
+    for pk, name in rows.values_list("flow", "name"):
+        found.setdefault(pk, []).append(name)
+    return found
 
 
 def _events(client_id: int) -> Iterable[Option]:

@@ -17,12 +17,16 @@ from personalize.admin import condition_rows
 from personalize.admin.condition_rows import Row, is_line
 from personalize.conditions import MEASURES
 
-#: What a line is about, where it is no field: something done, an experience seen, or (KEPT) what
-#: the editor cannot show.
-DID, SAW, KEPT = "event", "saw", "kept"
+#: What a line is about, where it is no field: something done, an experience seen, a goal reached,
+#: or (KEPT) what the editor cannot show.
+DID, SAW, CONVERTED, KEPT = "event", "saw", "converted", "kept"
+#: What is told by how often, and when.
+DEEDS = (DID, SAW, CONVERTED)
 SESSION, DAYS, EVER = "session", "days", "ever"
 AT_LEAST, EXACTLY, AT_MOST = "times_at_least", "times_exactly", "times_at_most"
 BETWEEN, NEVER = "times_between", "times_never"
+#: A goal is reached, or it is not.
+ONCE = "times_once"
 TIMES = (AT_LEAST, EXACTLY, AT_MOST, BETWEEN, NEVER)
 #: Kinds of boxes: all hold, any holds, none holds, not all hold.
 ALL, ANY, NONE, NOT_ALL = "all", "any", "none", "not_all"
@@ -34,7 +38,8 @@ class Line:
     """
     One condition, as its inputs have it.
 
-    detail: the rest of a path, the type of an event, or a friendly id. variant: of what was seen.
+    detail: the rest of a path, the type of an event, or a friendly id. variant: of what was seen,
+    or the name of the goal that was reached.
     measure: what counts of events; empty: how often. of: the property that is measured.
     where: comparisons of properties. was: the number of the stored leaf that it was made of.
     """
@@ -102,6 +107,9 @@ def leaf_of(line: Line) -> dict[str, Any]:
     if line.field == SAW:
         seen = {"variant": line.variant} if line.variant else {}
         return {"saw": line.detail, **seen, **_counts(line), "within": _window(line)}
+    if line.field == CONVERTED:
+        never = {"at_most": 0} if line.operator == NEVER else {}
+        return {"converted": line.detail, "goal": line.variant, **never, "within": _window(line)}
     if line.field != DID:
         return condition_rows.node_of(Row(line.field, line.detail, line.operator, line.value))
     leaf: dict[str, Any] = {"event": line.detail}
@@ -176,6 +184,8 @@ def _line_of(node: Mapping[str, Any]) -> Line | None:
         return _did_line(node)
     if SAW in node:
         return _saw_line(node)
+    if CONVERTED in node:
+        return _converted_line(node)
     row = condition_rows.row_of(node)
     if row is None:
         return None
@@ -215,6 +225,16 @@ def _saw_line(node: Mapping[str, Any]) -> Line | None:
     within, days = _shown_window(node.get("within", EVER))
     operator, value = _shown_counts(node)
     return Line(SAW, node[SAW], variant, operator=operator, value=value, within=within, days=days)
+
+
+def _converted_line(node: Mapping[str, Any]) -> Line | None:
+    if not is_line(node[CONVERTED]) or not is_line(node["goal"]):
+        return None
+    within, days = _shown_window(node.get("within", EVER))
+    operator = ONCE if node.get("at_most") is None else NEVER
+    return Line(
+        CONVERTED, node[CONVERTED], node["goal"], operator=operator, within=within, days=days
+    )
 
 
 def _shown_window(within: Any) -> tuple[str, str]:

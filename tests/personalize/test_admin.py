@@ -674,7 +674,7 @@ def test_pickers__of_a_client__offer_what_was_made_and_seen_to_who_edits_there(
     values = {name: [each["value"] for each in found[name]["options"]] for name in found}
 
     assert found["experiences"]["options"] == [
-        {"value": "test", "label": "Test (test)", "variants": ["Plain", "Loud"]}
+        {"value": "test", "label": "Test (test)", "variants": ["Plain", "Loud"], "goals": []}
     ]
     assert found["segments"]["options"] == [{"value": "vips", "label": "VIPs (vips)"}]
     assert {"ADD", "IDENTITY"} <= set(values["events"])

@@ -200,3 +200,41 @@ def test_parts__that_lie_in_themselves_or_nowhere__are_nothing() -> None:
         values[f"audience-{number}-parent"] = str(number - 1)
     with pytest.raises(ValidationError):
         _ = ConditionEditor("audience", {}, values).tree
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ({"detail": "hero", "variant": "Won", "operator": "times_once"}, None),
+        ({"detail": "hero", "variant": "Won", "operator": "times_never"}, None),
+        ({"variant": "Won", "operator": "times_once"}, "Name the experience by its friendly ID."),
+        (
+            {"detail": "hero", "operator": "times_once"},
+            "Name the goal, as the experience has it.",
+        ),
+        (
+            {"detail": "hero", "variant": "Won", "operator": "times_at_least", "value": "2"},
+            "A goal is reached at least once, or never.",
+        ),
+        (
+            {"detail": "hero", "variant": "Won", "operator": "times_once", "within": "session"},
+            "“converted” is “within” days or “ever”: visits are not told apart.",
+        ),
+    ],
+)
+def test_line__about_a_goal__is_the_condition_or_says_what_it_lacks(
+    typed: dict[str, str], problem: str | None
+) -> None:
+    values = posted(ConditionEditor("audience", {}))
+    row = {f"audience-1-{name}": value for name, value in typed.items()}
+    editor = ConditionEditor("audience", {}, values | {"audience-1-field": "converted"} | row)
+
+    if problem is None:
+        never = {"at_most": 0} if typed["operator"] == "times_never" else {}
+        leaf = {"converted": "hero", "goal": "Won", **never, "within": "ever"}
+        assert editor.tree == {"all": [leaf]}
+        return
+    with pytest.raises(ValidationError):
+        _ = editor.tree
+    (part,) = [part for part in editor.root.parts if part.number == 1]
+    assert [text for texts in part.form.errors.values() for text in texts] == [problem]

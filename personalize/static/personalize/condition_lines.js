@@ -6,7 +6,9 @@
     text: "value", pattern: "such as */shoes/*", regex: "such as ^/shoes/[0-9]+$", texts: "one, two, three",
     number: "a number", range: "10 to 20", datetime: "2026-01-31", days: "a number of days",
   };
-  const DID = "event", SAW = "saw", COUNTED = "event";
+  const DID = "event", SAW = "saw", CONVERTED = "converted";
+  // How often something was done, and whether a goal was reached: no fields have such values.
+  const COUNTED = "event", REACHED = "conversion", DEEDS = [COUNTED, REACHED];
   const OF_PROPERTY = ["sum", "average", "distinct"];
   const WHOLE = ["is", "is_not", "is_exactly", "includes", "excludes"];
   let lists = 0;
@@ -148,10 +150,12 @@
     const field = one(".pz-field").value;
     const info = described.fields[field] || {};
     const measure = field === DID ? one(".pz-measure").value : "";
-    const isDeed = field === DID || field === SAW;
+    const isOfFlow = field === SAW || field === CONVERTED;
+    const isDeed = field === DID || isOfFlow;
+    const deed = field === CONVERTED ? REACHED : COUNTED;
     return {
-      one, field, info, measure, isDeed,
-      type: measure ? described.measures[measure] : isDeed ? COUNTED : info.type || "",
+      one, field, info, measure, isDeed, isOfFlow,
+      type: measure ? described.measures[measure] : isDeed ? deed : info.type || "",
       hasOf: OF_PROPERTY.includes(measure),
       hasDetail: isDeed || Boolean(info.isPrefix),
     };
@@ -160,7 +164,7 @@
   function fits(described, name, type) {
     if (!name || !type) return true;
     const types = described.operators[name].types;
-    if (type === COUNTED || types.includes(COUNTED)) return types.includes(type);
+    if (DEEDS.includes(type) || types.some((each) => DEEDS.includes(each))) return types.includes(type);
     return type === "any" || types.includes(type) || types.includes("any");
   }
 
@@ -198,8 +202,9 @@
     if (!experiences.length) return;
     offer(is.one(".pz-detail"), experiences, "one", "—");
     const chosen = experiences.find((each) => each.value === is.one(".pz-detail").value);
-    const variants = chosen ? chosen.variants.map((each) => ({ value: each, label: each })) : [];
-    offer(is.one(".pz-variant"), variants, "one", row.dataset.any);
+    const named = (chosen ? (is.field === SAW ? chosen.variants : chosen.goals) : [])
+      .map((each) => ({ value: each, label: each }));
+    offer(is.one(".pz-variant"), named, "one", is.field === SAW ? row.dataset.any : row.dataset.goal);
   }
 
   function setUp(editor, ready) {
@@ -212,12 +217,12 @@
       const is = shape(row, described);
       const detail = is.one(".pz-detail"), operator = is.one(".pz-operator"), value = is.one(".pz-value");
       for (const [name, shows] of [
-        [".pz-detail", is.hasDetail], [".pz-variant", is.field === SAW], [".pz-measure", is.field === DID],
+        [".pz-detail", is.hasDetail], [".pz-variant", is.isOfFlow], [".pz-measure", is.field === DID],
         [".pz-of", is.hasOf], [".pz-within", is.isDeed],
       ]) {
         is.one(name).hidden = !shows;
         const chooser = chooserOf(is.one(name));
-        if (chooser && (!shows || is.field !== SAW)) plain(is.one(name));
+        if (chooser && (!shows || !is.isOfFlow)) plain(is.one(name));
       }
       row.querySelector(".pz-where").hidden = is.field !== DID;
       if (isChosen && is.isDeed && !is.one(".pz-within").value) {
@@ -225,13 +230,17 @@
         // Where nobody is on a visit, that is no choice.
         if (!is.one(".pz-within").value) is.one(".pz-within").value = "ever";
       }
+      for (const each of is.one(".pz-within").options) {
+        each.hidden = each.disabled = is.field === CONVERTED && each.value === "session";
+      }
       is.one(".pz-days").hidden = !is.isDeed || is.one(".pz-within").value !== "days";
-      detail.placeholder = is.field === SAW ? "its friendly ID, e.g. hero_banner"
+      is.one(".pz-variant").placeholder = is.field === CONVERTED ? "which goal" : "any variant";
+      detail.placeholder = is.isOfFlow ? "its friendly ID, e.g. hero_banner"
         : is.field === DID ? "which event, e.g. ADD" : "which, e.g. campaign";
       fitOperator(operator, described, is.type, isChosen);
       if (isChosen && is.type === COUNTED && !value.value && operator.value === "times_at_least") value.value = "1";
       fitValue(value, described, operator.value, is.isDeed ? {} : is.info, pickers.all);
-      if (is.field === SAW) fitSeen(row, is, pickers.all);
+      if (is.isOfFlow) fitSeen(row, is, pickers.all);
       else if (is.field === DID) offer(detail, (pickers.all.events || { options: [] }).options, "open");
       else if (is.info.isPrefix && pickers.all[is.info.picker]) offer(detail, pickers.all[is.info.picker].options, "open");
       else plain(detail);
