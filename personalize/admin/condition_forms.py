@@ -18,7 +18,17 @@ from personalize import conditions
 from personalize.admin import condition_fields, condition_tree
 from personalize.admin.condition_fields import Offers
 from personalize.admin.condition_rows import Row
-from personalize.admin.condition_tree import CONVERTED, DAYS, DEEDS, DID, EVER, KEPT, SAW, SESSION, Line
+from personalize.admin.condition_tree import (
+    CONVERTED,
+    DAYS,
+    DEEDS,
+    DID,
+    EVER,
+    KEPT,
+    SAW,
+    SESSION,
+    Line,
+)
 
 
 def _text(label: Any, css: str, placeholder: Any, *, longest: int = 200) -> forms.CharField:

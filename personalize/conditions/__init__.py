@@ -3,7 +3,7 @@ The condition language: stored JSON trees of typed comparisons, evaluated withou
 a database or chance. `conditions.compile(tree).matches(facts)` is the whole of it.
 """
 
-from personalize.conditions.behaviour import event_test
+from personalize.conditions.behaviour import event_test, event_words
 from personalize.conditions.evaluation import (
     Compiled,
     compile,
@@ -71,6 +71,7 @@ __all__ = [
     "compile_condition",
     "default_registry",
     "event_test",
+    "event_words",
     "joined",
     "leaves_of",
     "normalise_params",

@@ -83,6 +83,13 @@ def event_test(
     return _data_test(leaf)
 
 
+def event_words(event: str, where: object, registry: Registry = default_registry) -> str:
+    """Say which events a test like that takes: "ADD (where price is at least 5)"."""
+    leaf = parse({"event": event, "where": where, "within": "ever"}, registry)
+    assert isinstance(leaf, Behaviour)
+    return _subject(leaf)
+
+
 def _until(leaf: Behaviour, meant: Callable[[Facts], Iterator[Happened]]) -> Until:
     """What was done in the last days is forgotten one by one, the oldest first."""
     if leaf.within.days is None:

@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from personalize import conditions
 from personalize.goals.types import (
+    AMOUNTS,
     COMMERCE,
     MICROS,
     MOST,
@@ -36,7 +37,15 @@ MOST_DAYS: Final = 90
 
 
 class GoalInvalid(ValueError):
-    """A goal that cannot be measured by: the text says why, and what to do."""
+    """
+    A goal that cannot be measured by: the text says why, and what to do.
+
+    part: which part of the document is at fault, where it is one alone.
+    """
+
+    def __init__(self, message: str, part: str = "") -> None:
+        super().__init__(message)
+        self.part = part
 
 
 class MeantEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -83,17 +92,21 @@ class GoalBody(GoalParts, kw_only=True, rename="camel", forbid_unknown_fields=Tr
 
 def read(document: object) -> Goal:
     """Check a stored goal and make it ready. Raises GoalInvalid."""
+    return goal_of(parsed(document))
+
+
+def parsed(document: object) -> GoalBody:
+    """Return a stored goal by its parts, before they are checked together. Raises GoalInvalid."""
     try:
-        body = msgspec.convert(document, GoalBody)
+        return msgspec.convert(document, GoalBody)
     except msgspec.ValidationError as error:
         raise GoalInvalid(str(error)) from None
-    return goal_of(body)
 
 
 def goal_of(body: GoalBody) -> Goal:
     """Make a goal ready. Raises GoalInvalid with a sentence that says what to change."""
     if not body.name.strip():
-        raise GoalInvalid("A goal needs a name.")
+        raise GoalInvalid("A goal needs a name.", "name")
     _check_parts(body)
     _check_numbers(body)
     unit = Unit.GUEST if _is_of_guests(body) else body.unit
@@ -107,7 +120,7 @@ def goal_of(body: GoalBody) -> Goal:
         is_guardrail=body.is_guardrail,
         window=timedelta(hours=body.window_hours) if body.window_hours is not None else None,
         events=_events(body),
-        base=_meant(body.base, body.base_value) if body.base else None,
+        base=_meant(body.base, body.base_value, "base") if body.base else None,
         returns=_returns(body),
         cap=None if cap.value is None else _micros(cap.value),
         cap_percentile=cap.percentile,
@@ -115,13 +128,13 @@ def goal_of(body: GoalBody) -> Goal:
     )
 
 
-def _is_of_guests(body: GoalBody) -> bool:
+def _is_of_guests(body: GoalParts) -> bool:
     """What goes by time from the first exposure has no visits to be told of."""
     return body.window_hours is not None or body.kind is Kind.RETENTION
 
 
-#: Kind -> the parts that it needs, of those that not every kind has.
-_NEEDS: Final[Mapping[Kind, frozenset[str]]] = {
+#: Kind -> the parts that it needs, of those that not every kind has; then those it may have.
+NEEDS: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.PAGE_VIEW: frozenset({"event"}),
     Kind.EVENT: frozenset({"event"}),
     Kind.COUNT: frozenset({"event"}),
@@ -131,7 +144,7 @@ _NEEDS: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.FUNNEL: frozenset({"steps"}),
     Kind.RETENTION: frozenset({"event", "days"}),
 }
-_MAY: Final[Mapping[Kind, frozenset[str]]] = {Kind.RATIO: frozenset({"value", "baseValue"})}
+MAY: Final[Mapping[Kind, frozenset[str]]] = {Kind.RATIO: frozenset({"value", "baseValue"})}
 _WORDS: Final[Mapping[str, str]] = {
     "event": "which event it is about",
     "value": "which property of the event is added up",
@@ -143,6 +156,7 @@ _WORDS: Final[Mapping[str, str]] = {
 
 
 def _check_parts(body: GoalBody) -> None:
+    name, kind = body.name, body.kind
     given = {
         name
         for name, value in (
@@ -155,56 +169,74 @@ def _check_parts(body: GoalBody) -> None:
         )
         if value
     }
-    needed = _NEEDS.get(body.kind, frozenset())
-    for name in sorted(needed - given):
-        raise GoalInvalid(f"Goal “{body.name}” has to say {_WORDS[name]}.")
-    for name in sorted(given - needed - _MAY.get(body.kind, frozenset())):
+    needed = NEEDS.get(kind, frozenset())
+    for part in sorted(needed - given):
+        raise GoalInvalid(f"Goal “{name}” has to say {_WORDS[part]}.", part)
+    for part in sorted(given - needed - MAY.get(kind, frozenset())):
         raise GoalInvalid(
-            f"Goal “{body.name}” is of the kind {body.kind}, which does not use {name}: "
-            "leave it out, or choose another kind."
+            f"Goal “{name}” is of the kind {kind}, which does not use {part}: "
+            "leave it out, or choose another kind.",
+            part,
         )
-    if body.kind is Kind.PAGE_VIEW and body.event and body.event.type != VIEW:
-        raise GoalInvalid(f"Goal “{body.name}” is about pages, so its event is {VIEW}.")
-    if body.kind is Kind.FUNNEL and not 2 <= len(body.steps) <= MOST_STEPS:
-        raise GoalInvalid(f"Funnel “{body.name}” needs 2 to {MOST_STEPS} steps.")
-    if body.kind is Kind.BOUNCE and (body.window_hours is not None or body.unit is Unit.GUEST):
-        raise GoalInvalid(f"Goal “{body.name}”: a bounce is of a visit; leave unit and time out.")
-    if body.kind is Kind.RETENTION and body.window_hours is not None:
-        raise GoalInvalid(f"Goal “{body.name}”: who is back goes by days; leave windowHours out.")
+    if kind is Kind.PAGE_VIEW and body.event and body.event.type != VIEW:
+        raise GoalInvalid(f"Goal “{name}” is about pages, so its event is {VIEW}.", "event")
+    if kind is Kind.FUNNEL and not 2 <= len(body.steps) <= MOST_STEPS:
+        raise GoalInvalid(f"Funnel “{name}” needs 2 to {MOST_STEPS} steps.", "steps")
+    if kind is Kind.BOUNCE and (body.window_hours is not None or body.unit is Unit.GUEST):
+        raise GoalInvalid(
+            f"Goal “{name}”: a bounce is of a visit; leave unit and time out.", "windowHours"
+        )
+    if kind is Kind.RETENTION and body.window_hours is not None:
+        raise GoalInvalid(
+            f"Goal “{name}”: who is back goes by days; leave windowHours out.", "windowHours"
+        )
 
 
 def _check_numbers(body: GoalBody) -> None:
     name, hours, days = body.name, body.window_hours, body.days
     if hours is not None and not 0 < hours <= MOST_HOURS:
-        raise GoalInvalid(f"Goal “{name}”: windowHours is more than 0 and at most {MOST_HOURS}.")
+        raise GoalInvalid(
+            f"Goal “{name}”: windowHours is more than 0 and at most {MOST_HOURS}.", "windowHours"
+        )
     if days is not None and not 0 <= days[0] < days[1] <= MOST_DAYS:
-        raise GoalInvalid(f"Goal “{name}”: days go up, from 0 to {MOST_DAYS}, as in [1, 7].")
+        raise GoalInvalid(
+            f"Goal “{name}”: days go up, from 0 to {MOST_DAYS}, as in [1, 7].", "days"
+        )
     if body.cap is not None:
-        value, percentile = body.cap.value, body.cap.percentile
-        if (value is None) == (percentile is None):
-            raise GoalInvalid(f"Goal “{name}”: a cap is either a value or a percentile.")
-        if value is not None and not 0 < value * MICROS <= MOST:
-            raise GoalInvalid(f"Goal “{name}”: a cap is more than 0.")
-        if percentile is not None and not 50 <= percentile < 100:
-            raise GoalInvalid(f"Goal “{name}”: a percentile to cap at is 50 to less than 100.")
-        if body.kind not in (Kind.REVENUE, Kind.COUNT, Kind.SUM):
-            raise GoalInvalid(f"Goal “{name}”: only revenue, counts and sums can be capped.")
+        _check_cap(body, body.cap)
     if body.quantile is not None:
-        if not 0 < body.quantile < 1:
-            raise GoalInvalid(f"Goal “{name}”: a quantile is between 0 and 1, such as 0.9.")
-        if body.kind in RATIOS or body.kind not in (Kind.REVENUE, Kind.COUNT, Kind.SUM):
-            raise GoalInvalid(f"Goal “{name}”: quantiles are of revenue, counts and sums.")
-        if not _is_of_guests(body) and body.unit is not Unit.GUEST:
-            raise GoalInvalid(f"Goal “{name}”: quantiles are of guests; set unit to GUEST.")
+        _check_quantile(body, body.quantile)
+
+
+def _check_cap(body: GoalBody, cap: GoalCap) -> None:
+    name, value, percentile = body.name, cap.value, cap.percentile
+    if (value is None) == (percentile is None):
+        raise GoalInvalid(f"Goal “{name}”: a cap is either a value or a percentile.", "cap")
+    if value is not None and not 0 < value * MICROS <= MOST:
+        raise GoalInvalid(f"Goal “{name}”: a cap is more than 0.", "cap")
+    if percentile is not None and not 50 <= percentile < 100:
+        raise GoalInvalid(f"Goal “{name}”: a percentile to cap at is 50 to less than 100.", "cap")
+    if body.kind not in AMOUNTS:
+        raise GoalInvalid(f"Goal “{name}”: only revenue, counts and sums can be capped.", "cap")
+
+
+def _check_quantile(body: GoalBody, quantile: float) -> None:
+    name = body.name
+    if not 0 < quantile < 1:
+        raise GoalInvalid(f"Goal “{name}”: a quantile is between 0 and 1, such as 0.9.", "quantile")
+    if body.kind not in AMOUNTS:
+        raise GoalInvalid(f"Goal “{name}”: quantiles are of revenue, counts and sums.", "quantile")
+    if not _is_of_guests(body) and body.unit is not Unit.GUEST:
+        raise GoalInvalid(f"Goal “{name}”: quantiles are of guests; set unit to GUEST.", "quantile")
 
 
 def _events(body: GoalBody) -> tuple[Meant, ...]:
     if body.kind in COMMERCE or body.kind is Kind.BOUNCE:
         return ()
     if body.kind is Kind.FUNNEL:
-        return tuple(_meant(step, None) for step in body.steps)
+        return tuple(_meant(step, None, "steps") for step in body.steps)
     assert body.event is not None
-    return (_meant(body.event, body.value),)
+    return (_meant(body.event, body.value, "event"),)
 
 
 def _returns(body: GoalBody) -> tuple[timedelta, timedelta] | None:
@@ -213,11 +245,12 @@ def _returns(body: GoalBody) -> tuple[timedelta, timedelta] | None:
     return timedelta(days=body.days[0]), timedelta(days=body.days[1])
 
 
-def _meant(body: MeantEvent, value: str | None) -> Meant:
+def _meant(body: MeantEvent, value: str | None, part: str) -> Meant:
     try:
         passes = conditions.event_test(body.type, body.where)
     except conditions.ConditionError as error:
-        raise GoalInvalid(" ".join(problem.message for problem in error.problems)) from None
+        told = " ".join(problem.message for problem in error.problems)
+        raise GoalInvalid(told, part) from None
     return Meant(body.type, passes, _amount_at(value) if value else None)
 
 
@@ -237,14 +270,26 @@ def measures_alike(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
     return _measuring(left) == _measuring(right)
 
 
-def _measuring(document: Mapping[str, Any]) -> dict[str, Any]:
+def _measuring(document: Mapping[str, Any]) -> object:
     kept = {name: value for name, value in document.items() if name not in _JUDGING}
     cap = kept.pop("cap", None) or {}
-    return {**kept, "cap": cap.get("value")}
+    try:
+        # What is left out and what is said as it is anyway are one.
+        parts = msgspec.convert({**kept, "name": "-"}, GoalParts)
+    except msgspec.ValidationError:
+        return {**kept, "cap": cap.get("value")}
+    if not has_unit(parts):
+        parts.unit = Unit.SESSION
+    return msgspec.to_builtins(parts), cap.get("value")
 
 
 #: What says how a goal's numbers are judged, and not what they are.
 _JUDGING: Final = frozenset({"ref", "name", "direction", "isGuardrail", "quantile"})
+
+
+def has_unit(body: GoalParts) -> bool:
+    """Say whether it is told per visit or per guest: not of ratios, nor by time."""
+    return body.kind not in RATIOS and not _is_of_guests(body)
 
 
 def _micros(value: float) -> int:

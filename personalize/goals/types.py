@@ -48,6 +48,8 @@ RATES: Final = frozenset(
 )
 #: Kinds that bring what they are divided by: orders, events, or visits that are over.
 RATIOS: Final = frozenset({Kind.AVERAGE_ORDER_VALUE, Kind.MEAN, Kind.RATIO, Kind.BOUNCE})
+#: Kinds that are as large as they come, so that they have caps and quantiles.
+AMOUNTS: Final = frozenset({Kind.REVENUE, Kind.COUNT, Kind.SUM})
 #: Kinds that are about orders.
 COMMERCE: Final = frozenset({Kind.CONVERSION, Kind.REVENUE, Kind.AVERAGE_ORDER_VALUE})
 
