@@ -32,6 +32,7 @@ from django.views.decorators.http import require_GET, require_POST
 from personalize import flows, preview, visits
 from personalize.admin import condition_pickers, flow_traffic, history, status
 from personalize.admin.flow_forms import FlowForm, VariantForm, VariantFormSet
+from personalize.admin.flow_parts import FlowPartInline
 from personalize.admin.preview_forms import PreviewForm
 from personalize.admin.result_pages import ResultPages
 from personalize.models import (
@@ -48,7 +49,6 @@ from tracking import clients
 from tracking.admin import payloads
 from tracking.admin.scoping import (
     ClientFilter,
-    ClientScopedStackedInline,
     visible_clients,
 )
 
@@ -93,36 +93,12 @@ class ShelfFilter(admin.SimpleListFilter):
         yield from others
 
 
-class VariantInline(ClientScopedStackedInline[Variant, Flow]):
+class VariantInline(FlowPartInline[Variant]):
     """What the flow shows."""
 
     model = Variant
     form = VariantForm
     formset: Any = VariantFormSet
-    client_path = "flow__client"
-    ordering = ("position", "pk")
-    extra = 0
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may_edit(request, obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may_edit(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may_edit(request, obj)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Variants are part of their flow, whose page has asked already.
-        return True
-
-    def _may_edit(self, request: HttpRequest, flow: Any) -> bool:
-        user: Any = request.user
-        if flow is not None and flow.pk and flow.deleted_at is not None:
-            return False
-        action = "change" if flow is not None and flow.pk else "add"
-        name = self.parent_model._meta.model_name
-        return bool(user.has_perm(f"{self.parent_model._meta.app_label}.{action}_{name}"))
 
 
 class ExperienceVariantInline(VariantInline):
