@@ -5,6 +5,7 @@ The admin and the REST API both come here, so that a rule holds for both.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -399,6 +400,13 @@ def _check_runnable(flow: Flow, variants: list[Variant], goals: list[Goal]) -> N
         raise FlowError("goals_too_many", f"A flow has {MAX_GOALS} goals at most.")
     for goal in goals:
         check_goal(goal)
+    names = Counter(goal.name for goal in goals)
+    name, times = max(names.items(), key=lambda item: item[1], default=("", 0))
+    if times > 1:
+        raise FlowError(
+            "goal_name_taken",
+            f"Two goals are called “{name}”: conditions tell them by their names.",
+        )
 
 
 def _check_traffic(flow: Flow) -> None:

@@ -30,7 +30,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from personalize import flows, preview, visits
-from personalize.admin import condition_pickers, flow_traffic, history, status
+from personalize.admin import condition_pickers, flow_traffic, goals, history, status
 from personalize.admin.flow_forms import FlowForm, VariantForm, VariantFormSet
 from personalize.admin.flow_parts import FlowPartInline
 from personalize.admin.preview_forms import PreviewForm
@@ -284,6 +284,10 @@ class FlowAdmin(ResultPages):
         for sentence in flows.traffic_warnings(flow, now=timezone.now()):
             messages.warning(request, sentence)
 
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        goals.tell(request, formset)
+
     def delete_model(self, request: HttpRequest, obj: Flow) -> None:
         flows.delete(obj, now=timezone.now())
 
@@ -512,7 +516,7 @@ class ExperienceAdmin(FlowAdmin):
     """Flows with one variant."""
 
     subtype = Flow.Subtype.EXPERIENCE
-    inlines = (ExperienceVariantInline,)
+    inlines = (ExperienceVariantInline, goals.GoalInline)
 
     def get_urls(self) -> list[URLPattern]:
         by_ref = path(
@@ -542,7 +546,7 @@ class ExperimentAdmin(FlowAdmin):
     """Flows whose variants compete."""
 
     subtype = Flow.Subtype.EXPERIMENT
-    inlines = (ExperimentVariantInline,)
+    inlines = (ExperimentVariantInline, goals.GoalInline)
 
 
 def _shown_variants(result: preview.Preview | None) -> list[dict[str, Any]]:

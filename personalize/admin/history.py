@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from personalize import conditions, phases
+from personalize.goals import wording
 from personalize.models import FlowRevision
 
 _MOST_LINES = 400
@@ -46,7 +47,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
         found += _variant_changes(old.get(ref), new.get(ref))
     if not found and before.get("variants") != after.get("variants"):
         found.append(Change(_("The order of the variants")))
-    return found
+    return [*found, *_goal_changes(before.get("goals", ()), after.get("goals", ()))]
 
 
 def _phase(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
@@ -96,6 +97,39 @@ def _variant_changes(
     if before.get("content") != after.get("content"):
         label = _("Variant “%(name)s”: content") % {"name": name}
         found.append(Change(label, lines=_diff(before, after)))
+    return found
+
+
+def _goal_changes(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> list[Change]:
+    """Compare the goals: one that measures something else has another ref, and the same name."""
+    found: list[Change] = []
+    kept = {goal["ref"] for goal in before} & {goal["ref"] for goal in after}
+    gone = {goal["name"]: goal for goal in before if goal["ref"] not in kept}
+    old = {goal["ref"]: goal for goal in before}
+    for goal in after:
+        known = old.get(goal["ref"]) or gone.pop(goal["name"], None)
+        label = {"name": goal["name"]}
+        if known is None:
+            found.append(Change(_("Goal “%(name)s” added") % label, after=wording.sentence(goal)))
+            continue
+        _compare(found, _("Goal “%(name)s”: name") % label, known["name"], goal["name"])
+        told = wording.sentence(known), wording.sentence(goal)
+        is_new = goal["ref"] not in kept
+        what = _("Goal “%(name)s”, whose numbers begin anew") if is_new else _("Goal “%(name)s”")
+        if told[0] != told[1] or is_new:
+            found.append(Change(what % label, *told))
+    for name, goal in gone.items():
+        what = _("Goal “%(name)s” removed") % {"name": name}
+        found.append(Change(what, before=wording.sentence(goal)))
+    primary = [next((goal["name"] for goal in goals), None) for goals in (before, after)]
+    names = [[goal["name"] for goal in goals] for goals in (before, after)]
+    if primary[0] != primary[1]:
+        _compare(found, _("Primary goal"), *primary)
+    elif not found and names[0] != names[1]:
+        old_order, new_order = (", ".join(each) for each in names)
+        found.append(Change(_("The order of the goals"), old_order, new_order))
     return found
 
 

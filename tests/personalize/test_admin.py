@@ -175,7 +175,7 @@ def test_content__that_is_not_valid__is_refused_at_the_field_with_its_line(
 
     answer = save(superuser(), flow, **{"variants-0-content": '{"a": 1,\n"b": }'})
 
-    (formset,) = answer.context["inline_admin_formsets"]
+    (formset, _goals) = answer.context["inline_admin_formsets"]
     assert "Line 2" in formset.formset.errors[0]["content"][0]
     assert flow.variants.get().content == '{"a": 1}'
 

@@ -257,7 +257,15 @@
       fitValue(value, described, operator.value, {}, {});
     }
 
-    return { fit };
+    // Offers the types of events, and the properties of the one that is meant, in `of` as well.
+    function fitEvent(part, event, type, of) {
+      offer(type, (pickers.all.events || { options: [] }).options, "open");
+      const paths = pickers.properties(event);
+      if (of) offer(of, paths, "open");
+      for (const where of part.querySelectorAll(".pz-wherein")) fitWhere(where, paths);
+    }
+
+    return { fit, fitEvent };
   }
 
   window.pzLines = { of: setUp };
