@@ -34,12 +34,12 @@ _GROUPS = {
     "orders": _("Orders"),
 }
 TIMES = [
+    (condition_tree.ONCE, _("at least once")),
     (condition_tree.AT_LEAST, _("at least … times")),
     (condition_tree.EXACTLY, _("exactly … times")),
     (condition_tree.AT_MOST, _("at most … times")),
     (condition_tree.BETWEEN, _("between … and … times")),
     (condition_tree.NEVER, _("never")),
-    (condition_tree.ONCE, _("at least once")),
 ]
 MEASURED = [
     ("", _("how often")),

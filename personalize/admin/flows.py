@@ -280,7 +280,7 @@ class FlowAdmin(ResultPages):
         self._warn_of_traffic(request, form.instance)
 
     def _warn_of_traffic(self, request: HttpRequest, flow: Flow) -> None:
-        """Say what a person should judge: guests who move, or who may see two experiments."""
+        """Say what a person should judge: a new phase, or guests who may see two experiments."""
         for sentence in flows.traffic_warnings(flow, now=timezone.now()):
             messages.warning(request, sentence)
 

@@ -99,11 +99,17 @@ class EventPart:
     name: str
     form: EventForm
     wheres: list[Where] = field(default_factory=list)
+    #: The next comparison has this number.
+    count: int = 0
     is_extra: bool = False
 
-    @property
-    def count(self) -> int:
-        return len(self.wheres)
+    def add(self, row: Row) -> None:
+        """Show a comparison; the empty one is for browsers that cannot add one."""
+        values = {"detail": row.detail, "operator": row.operator, "value": row.value}
+        prefix = f"{self.name}-{self.count}"
+        form = WhereForm(prefix=prefix, initial={**values, "part": "where"})
+        self.wheres.append(Where(form, is_extra=row == Row()))
+        self.count += 1
 
     @property
     def blank_where(self) -> Where:
@@ -116,10 +122,7 @@ class EventPart:
 
     @property
     def kept(self) -> list[WhereForm]:
-        forms_of = (where.form for where in self.wheres)
-        return [
-            form for form in forms_of if not form.cleaned_data.get("DELETE") and not form.is_blank
-        ]
+        return [where.form for where in self.wheres if not where.is_extra]
 
     @property
     def line(self) -> EventLine:
@@ -160,11 +163,8 @@ class EventsEditor:
         name = f"{self.name}-{number}"
         form = EventForm(prefix=name, initial={"type": line.type, "place": number})
         part = EventPart(name, form, is_extra=is_extra)
-        for index, row in enumerate([*line.rows, Row()]):
-            values = {"detail": row.detail, "operator": row.operator, "value": row.value}
-            where = WhereForm(prefix=f"{name}-{index}", initial={**values, "part": "where"})
-            # The empty one is for browsers that cannot add one.
-            part.wheres.append(Where(where, is_extra=index == len(line.rows)))
+        for row in (*line.rows, Row()):
+            part.add(row)
         return part
 
     def _posted(self) -> list[EventPart]:
@@ -173,10 +173,13 @@ class EventsEditor:
             name = f"{self.name}-{number}"
             part = EventPart(name, EventForm(self.data, prefix=name))
             part.form.full_clean()
-            for index in range(_count(self.data.get(f"{name}-wheres"), _MOST_WHERES)):
+            part.count = _count(self.data.get(f"{name}-wheres"), _MOST_WHERES)
+            for index in range(part.count):
                 where = WhereForm(self.data, prefix=f"{name}-{index}")
                 where.full_clean()
-                part.wheres.append(Where(where))
+                if not where.cleaned_data.get("DELETE") and not where.is_blank:
+                    part.wheres.append(Where(where))
+            part.add(Row())
             parts.append(part)
         return sorted(parts, key=lambda part: _place(part.form))
 

@@ -318,6 +318,11 @@ class GoalFormSet(_GoalFormSet):
 
     # --- what the template and its script need ---
 
+    @property
+    def in_order(self) -> list[GoalForm]:
+        """The forms by the places that stand in them, also where something else is refused."""
+        return sorted(self.forms, key=_shown_place)
+
     @cached_property
     def client_id(self) -> int | str:
         return self.instance.client_id or ""
@@ -350,6 +355,11 @@ class GoalFormSet(_GoalFormSet):
 def _place(form: GoalForm) -> int:
     place = getattr(form, "cleaned_data", {}).get("place")
     return 10_000 if place is None else int(place)
+
+
+def _shown_place(form: GoalForm) -> int:
+    place = str(form["place"].value() or "")
+    return int(place) if place.isdecimal() and len(place) < 6 else 10_000
 
 
 def _unpacked(data: Any) -> Any:

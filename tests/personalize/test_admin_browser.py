@@ -485,3 +485,85 @@ def test_results__opened_in_a_browser__are_drawn_and_shipped_without_errors(
 
     expect(page.locator(".messagelist")).to_contain_text("All traffic goes to “Green”")
     assert problems == []
+
+
+def test_goals__made_by_clicking__are_saved_in_their_order(marketer: Page, shop: Client) -> None:
+    seen_at = {"first_seen": timezone.now(), "last_seen": timezone.now()}
+    seen = SeenEvent.objects.create(client=shop, event_type="SIGNUP", count=1, **seen_at)
+    SeenProperty.objects.create(event=seen, path="plan", kind="string", count=1, **seen_at)
+    flow = FlowFactory.create(client=shop, name="Hero", live=True)
+    page = marketer
+    page.goto(f"/admin/personalize/experience/{flow.pk}/change/")
+    goals = page.locator(".pz-goal:visible")
+    assert goals.count() == 0
+
+    page.click(".pz-add-goal")
+    goals.nth(0).locator(".pz-goal-name input").fill("Signed up")
+    goals.nth(0).locator(".pz-goal-kind").select_option("EVENT")
+    goals.nth(0).locator(".pz-event-type:visible").fill("SIGNUP")
+    goals.nth(0).locator(".pz-event-type:visible").press("Tab")
+    goals.nth(0).locator(".pz-add-where:visible").click()
+    where = goals.nth(0).locator(".pz-wherein:visible")
+    expect(where.locator("datalist option[value=plan]")).to_be_attached()
+    where.locator(".pz-path").fill("plan")
+    where.locator(".pz-operator").select_option("is")
+    where.locator(".pz-value").fill("gold")
+
+    page.click(".pz-add-goal")
+    goals.nth(1).locator(".pz-goal-name input").fill("To the till")
+    goals.nth(1).locator(".pz-goal-kind").select_option("FUNNEL")
+    goals.nth(1).locator(".pz-add-event").click()
+    steps = goals.nth(1).locator(".pz-goal-event:visible")
+    for number, name in enumerate(("CHECKOUT", "ADD", "VIEW")):
+        steps.nth(number).locator(".pz-event-type").fill(name)
+    steps.nth(2).locator(".pz-up").click()
+    steps.nth(1).locator(".pz-up").click()
+    steps.nth(1).locator(".pz-down").click()
+    goals.nth(1).locator(".pz-goal-tools .pz-up").click()
+    expect(goals.nth(0).locator(".pz-goal-no")).to_have_text("Primary")
+
+    page.click(".pz-add-goal")
+    goals.nth(2).locator(".pz-remove-goal").click()
+    page.click("[name=_continue]")
+    page.locator(".messagelist").wait_for()
+
+    sentences = page.locator(".pz-goal .pz-sentence").all_inner_texts()
+    assert sentences == [
+        "Saved: Visits with VIEW, then ADD, then CHECKOUT",
+        "Saved: Visits with SIGNUP (where plan is “gold”)",
+    ]
+    # A goal that came back with an error shows its inputs, and what was typed.
+    goals.nth(1).locator(".pz-event-type:visible").fill("")
+    page.click("[name=_continue]")
+    expect(goals.nth(1)).to_contain_text("Name the event, such as VIEW or ADD.")
+    goals.nth(1).locator(".pz-event-type:visible").fill("JOINED")
+    goals.nth(0).locator(".pz-remove-goal").click()
+    page.click("[name=_continue]")
+    page.locator(".messagelist").wait_for()
+    assert "its numbers begin anew" in page.locator(".messagelist").inner_text()
+    (goal,) = flow.goals.all()
+    assert (goal.name, goal.position, goal.document["event"]["type"]) == ("Signed up", 0, "JOINED")
+
+
+def test_condition__about_a_goal__is_chosen_from_those_of_the_experience(
+    marketer: Page, shop: Client
+) -> None:
+    flow = FlowFactory.create(client=shop, name="Hero", live=True)
+    flow.goals.create(name="Signed up", document={"kind": "EVENT", "event": {"type": "SIGNUP"}})
+    page = marketer
+    page.goto("/admin/personalize/segment/add/")
+    page.fill("#id_name", "Signed up lately")
+
+    row = page.locator(".pz-row:visible").first
+    row.locator(".pz-field").select_option("converted")
+    row.locator(".pz-chooser").nth(0).select_option("hero")
+    row.locator(".pz-chooser").nth(1).select_option("Signed up")
+    expect(row.locator(".pz-operator")).to_have_value("times_once")
+    row.locator(".pz-within").select_option("days")
+    row.locator(".pz-days").fill("30")
+    page.click("[name=_continue]")
+
+    said = page.locator(".pz-sentence").inner_text()
+    assert "Guest converted on goal “Signed up” of “hero” for the first time" in said
+    leaf = {"converted": "hero", "goal": "Signed up", "within": {"days": 30}}
+    assert Segment.objects.get().condition == {"all": [leaf]}

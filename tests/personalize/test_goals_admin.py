@@ -201,6 +201,18 @@ def test_goals__with_other_places__are_ordered_so_and_the_first_is_primary(
     assert "Primary goal" in compared
 
 
+def test_goals__of_which_one_is_refused__stay_in_their_new_places(
+    admin_client: Browser, shop: Client
+) -> None:
+    flow = experiment(shop, goals=[goal(name, **EVENT) for name in ("First", "Second")])
+
+    answer = save(admin_client, flow, **{"0-place": "2", "1-place": "1", "1-event-0-type": ""})
+
+    html = answer.content.decode()
+    assert "has to say which event" in html
+    assert html.index('value="Second"') < html.index('value="First"')
+
+
 def test_draft__with_other_goals__says_in_words_what_publishing_would_change(
     admin_client: Browser, shop: Client
 ) -> None:
