@@ -111,6 +111,47 @@ BUCKETS = {
         {"name": "One step", "content": {"steps": 1}},
     ],
 }
+GOALS_EXPERIMENT = EXPERIMENT | {
+    "name": "Checkout in one step",
+    "goals": [
+        {
+            "name": "Thanked",
+            "kind": "PAGE_VIEW",
+            "event": {
+                "type": "VIEW",
+                "where": [{"field": "page", "operator": "contains", "value": "thanks"}],
+            },
+        },
+        {"name": "Revenue", "kind": "REVENUE", "unit": "GUEST", "cap": {"percentile": 99}},
+        {
+            "name": "Left after one page",
+            "kind": "BOUNCE",
+            "direction": "DECREASE",
+            "isGuardrail": True,
+        },
+    ],
+}
+FUNNEL_FLOW = SMALLEST_LIVE_FLOW | {
+    "name": "Size guide",
+    "goals": [
+        {
+            "name": "From the shoe to the order",
+            "kind": "FUNNEL",
+            "windowHours": 48,
+            "steps": [
+                {
+                    "type": "VIEW",
+                    "where": [{"field": "page", "operator": "starts_with", "value": "/shoes"}],
+                },
+                {
+                    "type": "ADD",
+                    "where": [{"field": "product.type", "operator": "is", "value": "shoes"}],
+                },
+                {"type": "CHECKOUT"},
+            ],
+        }
+    ],
+}
 FLOWS = {
     "smallest": Example(summary="The smallest live flow", value=SMALLEST_LIVE_FLOW),
     "targeted": Example(summary="For some pages and some guests", value=TARGETED_FLOW),
@@ -119,6 +160,13 @@ FLOWS = {
         summary="An experiment in half of the universal buckets, a tenth of it held out",
         value=BUCKETS,
     ),
+    "goals": Example(
+        summary="An experiment with goals: a page first, then revenue, and a guardrail",
+        description="The first goal is the primary one. A goal counts in the visit that saw the "
+        "flow, unless it says `windowHours`.",
+        value=GOALS_EXPERIMENT,
+    ),
+    "funnel": Example(summary="A flow whose goal is a funnel, within two days", value=FUNNEL_FLOW),
 }
 STATUSES = {
     "pause": Example(summary="Stop it for now", value={"status": "PAUSED"}),

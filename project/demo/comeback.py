@@ -1,9 +1,9 @@
 """
 The offer that brings a guest back: a segment, offers, a decision table and the experience of them.
 
-Who saw the popup and has not bought is in the segment; the table picks the offer by country and
-by what is in the cart; the experience answers with it. Bodies for the REST API, put in place by
-`put`, also when an earlier run has been there.
+Who saw the popup and has not bought is in one segment, who ordered then in another. The table picks
+the offer by country and by what is in the cart; the experience answers with it. Bodies for the REST
+API, put in place by `put`, also when an earlier run has been there.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,11 @@ SEGMENT: dict[str, Any] = {
             {"field": "orders.count", "operator": "is", "value": 0},
         ]
     },
+}
+CONVERTED: dict[str, Any] = {
+    "name": "Saw the running shoes popup, and ordered",
+    "friendlyId": "ordered_after_popup",
+    "condition": {"converted": "running_shoes_popup_02", "goal": "Ordered"},
 }
 TEMPLATE: dict[str, Any] = {
     "name": "Shop offer",
@@ -49,6 +54,7 @@ EXPERIENCE: dict[str, Any] = {
     "audience": {
         "all": [{"field": "guest.segments", "operator": "includes", "value": SEGMENT["friendlyId"]}]
     },
+    "goals": [{"name": "Ordered", "kind": "CONVERSION", "windowHours": 72}],
     "variants": [
         {
             "name": "Offer",
@@ -68,8 +74,9 @@ class Refused(Exception):
 
 def put(api: Api, tell: Callable[[str], None]) -> None:
     """Put all but the experience in place, and say so line by line. Raises Refused."""
-    segment = _put(api, "/v2/segments", SEGMENT, key="friendlyId")
-    tell(f"  segment {segment['friendlyId']:<27} {segment['members']} guests")
+    for body in (SEGMENT, CONVERTED):
+        segment = _put(api, "/v2/segments", body, key="friendlyId")
+        tell(f"  segment {segment['friendlyId']:<27} {segment['members']} guests")
     _put(api, "/v2/offerTemplates", TEMPLATE, key="name")
     refs = {}
     for offer in (FREE_DELIVERY, FIFTEEN_PERCENT):

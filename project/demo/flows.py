@@ -5,10 +5,30 @@ from typing import Any
 from project.demo import comeback
 from project.demo.api import Answer, Api
 
+ORDERED: dict[str, Any] = {"name": "Ordered", "kind": "CONVERSION"}
+REVENUE: dict[str, Any] = {"name": "Revenue", "kind": "REVENUE", "unit": "GUEST"}
+BOUNCED: dict[str, Any] = {
+    "name": "Left after one page",
+    "kind": "BOUNCE",
+    "direction": "DECREASE",
+    "isGuardrail": True,
+}
+
 HERO: dict[str, Any] = {
     "name": "Hero banner",
     "description": "Greets a known guest by name, and answers the campaign they came from.",
     "tags": ["home"],
+    "goals": [
+        {
+            "name": "Looked at running shoes",
+            "kind": "PAGE_VIEW",
+            "event": {
+                "type": "VIEW",
+                "where": [{"field": "page", "operator": "contains", "value": "running-shoes"}],
+            },
+        },
+        BOUNCED,
+    ],
     "variants": [
         {
             "name": "Greeting",
@@ -30,6 +50,7 @@ POPUP: dict[str, Any] = {
     "tags": ["product page"],
     "pageTargeting": {"all": [{"field": "page", "operator": "contains", "value": "running-shoes"}]},
     "audience": {"all": [{"event": "ADD", "at_least": 1, "within": "session"}]},
+    "goals": [ORDERED, REVENUE],
     "variants": [
         {
             "name": "Ten percent",
@@ -43,12 +64,20 @@ POPUP: dict[str, Any] = {
     ],
 }
 
+#: From the shelf to the till.
+TO_THE_TILL: dict[str, Any] = {
+    "name": "To the till",
+    "kind": "FUNNEL",
+    "steps": [{"type": "ADD", "where": []}, {"type": "CHECKOUT", "where": []}],
+}
+
 #: Two with one name, as regions of an organisation would have them: the second gets `_2`.
 RECOMMENDER_FR: dict[str, Any] = {
     "name": "Product Recommender",
     "description": "For visitors who read French.",
     "subtype": "EXPERIMENT",
     "audience": {"all": [{"field": "request.language", "operator": "is", "value": "FR"}]},
+    "goals": [TO_THE_TILL, REVENUE, BOUNCED],
     "variants": [
         {
             "name": "Meilleures ventes",
@@ -72,6 +101,7 @@ RECOMMENDER: dict[str, Any] = {
     "name": "Product Recommender",
     "description": "For everybody else: do newcomers sell better than bestsellers?",
     "subtype": "EXPERIMENT",
+    "goals": [TO_THE_TILL, REVENUE, BOUNCED],
     "variants": [
         {
             "name": "Bestsellers",
@@ -115,6 +145,11 @@ def put_live(api: Api, friendly_id: str, definition: dict[str, Any]) -> tuple[An
     if found.status == 200 and _is_as_defined(found.body, body):
         return found, "there already"
     if found.status == 200:
+        refs = {goal["name"]: goal["ref"] for goal in found.body["goals"]}
+        body["goals"] = [
+            {**goal, **({"ref": refs[goal["name"]]} if goal["name"] in refs else {})}
+            for goal in body["goals"]
+        ]
         body["variants"] = [
             {**variant, "ref": known["ref"]}
             for variant, known in zip(body["variants"], found.body["variants"], strict=False)
@@ -131,6 +166,15 @@ def _is_as_defined(document: dict[str, Any], body: dict[str, Any]) -> bool:
         and not document["deleted"]
         and document["traffic"]["allocation"] == 100
         and document["channels"] == []
+        and _has_goals(document["goals"], body["goals"])
         and contents == [variant["content"] for variant in body["variants"]]
         and all(document[name] == body.get(name, default) for name, default in _COMPARED.items())
+    )
+
+
+def _has_goals(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> bool:
+    """Say whether these are the goals, whatever goes without saying beside what is wanted."""
+    return len(found) == len(wanted) and all(
+        {name: goal.get(name) for name in each} == each
+        for goal, each in zip(found, wanted, strict=True)
     )

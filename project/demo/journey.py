@@ -48,6 +48,7 @@ class Journey:
         self.leave_a_cart_on_the_phone()
         self.bring_somebody_back_with_an_offer()
         self.read_back_the_tracking_event()
+        self.read_back_what_they_reached()
         self.read_back_the_orders()
         self.read_back_the_timeline()
 
@@ -229,6 +230,14 @@ class Journey:
         self._expect("this browser", _get(event, "browserRef"), self.browser_id)
         self._expect("the run's ref", _get(run, "ref"), _get(event, "flowExecutionRef"))
         self.guest_ref = str(guest_ref)
+
+    def read_back_what_they_reached(self) -> None:
+        """The popup's goal was reached in the visit that saw it: its segment has Ada."""
+        answer = self._called(
+            "GET  /v2/guests/{ref}/segments", self.api.read(f"/v2/guests/{self.guest_ref}/segments")
+        )
+        names = [_get(each, "friendlyId") for each in _get(answer.body, "items") or ()]
+        self._expect("ordered after the popup", "ordered_after_popup" in names, True)
 
     def read_back_the_timeline(self) -> None:
         guest = self._called(

@@ -54,7 +54,7 @@ def test_journey__with_a_server_that_answers_nonsense__counts_what_is_wrong_to_t
 
     journey.walk()
 
-    assert journey.calls == 46
+    assert journey.calls == 47
     assert len(journey.wrong) > journey.calls
     assert any(line.startswith("  WRONG: Expected status 200") for line in told)
 
