@@ -12,8 +12,8 @@ from personalize import memberships, segments
 from personalize.models import Flow, Segment
 from tests.api import Api
 from tests.conftest import Database
+from tests.experiments import SIGNUP, experiment, run, visitor
 from tests.factories import FlowFactory
-from tests.journeys.test_results import SIGNUP, experiment, run, visitor
 from tests.journeys.test_segments import guest_of, members, runs
 from tracking import followers, sessions, tasks
 from tracking.models import Client
