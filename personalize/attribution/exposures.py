@@ -4,7 +4,7 @@ Which events say that somebody saw a flow: its runs, who was held out, and what 
 `settling` calls `keep` with visits of many people at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from personalize.attribution.touched import HOLDOUT_TYPE, SHOWING_TYPES, Members, Touched
+from personalize.attribution.touched import HOLDOUT_TYPE, SHOWING_TYPES, Touched
 from personalize.devices import device
 from personalize.goals.folding import HELD_OUT
 from personalize.models import Exposure, Flow, FlowRevision
@@ -44,12 +44,17 @@ def visit_of(session_id: int | None, guest_id: int) -> int:
     return session_id if session_id is not None else -guest_id
 
 
-def keep(touched: Touched, members: Members) -> None:
-    """Write what these visits saw, as their events say now."""
+def owners_of(visits: Collection[int]) -> set[int]:
+    """Return whose these visits are as far as is known: they may turn out to be others'."""
+    return set(Exposure.objects.filter(visit__in=visits).values_list("guest", flat=True))
+
+
+def keep(touched: Touched) -> None:
+    """Write what these visits saw, as their events say now: a visit is whose first saw the flow."""
     sessions = [visit for visit in touched.visits if visit > 0]
     alone = [-visit for visit in touched.visits if visit < 0]
     among = Q(session__in=sessions) | Q(session__isnull=True, guest__in=alone)
-    told = Event.objects.filter(among, type__in=SHOWING_TYPES, guest__in=members)
+    told = Event.objects.filter(among, type__in=SHOWING_TYPES)
     by_visit: dict[tuple[int, int], list[Seen]] = {}
     told = told.exclude(guest__type=Guest.Type.BOT).exclude(channel=BOT_CHANNEL)
     for seen in read(told):
@@ -84,15 +89,9 @@ def keep(touched: Touched, members: Members) -> None:
 _UPDATED: Final = '("visit", "flow_id") DO UPDATE SET ' + ", ".join(
     f'"{name}" = excluded."{name}"'
     for name in (
-        "guest_id",
-        "variant_ref",
-        "phase",
-        "exposed_at",
-        "is_mixed",
-        "channel",
-        "device",
-    )  # fmt: skip
-)
+        "guest_id", "variant_ref", "phase", "exposed_at", "is_mixed", "channel", "device",
+    )
+)  # fmt: skip
 
 
 def _devices(session_ids: Sequence[int]) -> dict[int, str]:

@@ -62,9 +62,11 @@ def settle(touched: Touched, *, now: datetime) -> None:
     """Bring all that is kept of these guests to what their events say."""
     if not touched.guests or not (touched.shows or _have_seen(touched.guests)):
         return
+    if touched.shows:
+        touched.guests |= exposures.owners_of(touched.visits)
     members = locked_members(touched.guests)
     if touched.shows:
-        exposures.keep(touched, members)
+        exposures.keep(touched)
     rows = _exposures_of({*members, *touched.guests})
     flows = flows_of(rows)
     visits.measure(rows, flows, touched, members)

@@ -1,13 +1,17 @@
 """What came of flows: who saw which variant and what they did then, whenever it is heard of."""
 
 import itertools
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+import hypothesis
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 from pytest_django import Settings
 
 from personalize.analytics import breakdowns, results
@@ -24,9 +28,9 @@ from personalize.models import (
 from tests.api import Api
 from tests.conftest import Database
 from tests.experiments import REVENUE, SIGNUP, experiment, run, state, sums, visitor
-from tests.thoroughness import searched
+from tests.thoroughness import searched, searches
 from tracking import followers, ledger, pipeline, privacy, sessions, tasks
-from tracking.models import Client, Guest, InboxEntry, Order, Session
+from tracking.models import Client, FollowUp, Guest, InboxEntry, Order, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -288,6 +292,53 @@ def test_numbers__in_every_order_of_arrival__are_the_same(
     before = state(flow)
     rebuilding.rebuild(flow, now=timezone.now())
     assert state(flow) == before
+
+
+ACTS = st.tuples(st.sampled_from(["run", "sign up", "log in", "buy", "leave"]), st.integers(0, 2))
+
+
+def act(api: Api, flow: Flow, browser: str, what: str, number: int) -> None:
+    if what == "run":
+        run(api, flow, browser)
+    elif what == "sign up":
+        api.send("SIGNUP", browser)
+    elif what == "log in":
+        api.identify(browser, ("EMAIL", f"{flow.friendly_id}@example.com"))
+    elif what == "leave":
+        api.send("FORCE_CLOSE", browser)
+    else:
+        buy(api, browser, f"{flow.friendly_id}-{number}", 10)
+
+
+@hypothesis.settings(
+    max_examples=searches(40),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.lists(ACTS, min_size=2, max_size=9), st.randoms(use_true_random=False))
+def test_numbers__of_any_story_in_any_order__equal_those_made_again_from_the_events(
+    database: Database,
+    api: Api,
+    settings: Settings,
+    story: list[tuple[str, int]],
+    chance: random.Random,
+) -> None:
+    settings.TRACKING = settings.TRACKING | {"DISPATCH": "inline"}
+    by_time = {**SIGNUP, "name": "In time", "windowHours": 1}
+    flow = experiment(api, SIGNUP, ORDERED, by_time, {"name": "Bounced", "kind": "BOUNCE"})
+    browsers = [visitor(api) for _ in range(3)]
+    settings.TRACKING = settings.TRACKING | {"DISPATCH": "worker"}
+    for number, (what, at) in enumerate(story):
+        act(api, flow, browsers[at], what, number)
+    waiting = list(InboxEntry.objects.values_list("ref", flat=True))
+
+    walk_in(chance.sample(waiting, len(waiting)))
+    assert not FollowUp.objects.filter(attempts__gt=0).exists()
+
+    kept = state(flow)
+    for model in (DailyNumbers, DailyRuns, GuestGoal, Assignment, Exposure):
+        model.objects.all().delete()
+    rebuilding.rebuild(flow, now=timezone.now())
+    assert state(flow) == kept
 
 
 def test_guests__merged_after_both_saw_it__are_one_and_set_aside_if_they_saw_two(
