@@ -1,77 +1,34 @@
 """
-The forms of a flow's goals: what a marketer chooses becomes a goal's document, or an error.
+The form of a goal: what a marketer chooses becomes the goal's document, or an error at an input.
 
-`goals` puts them on the flow's page. The rules are those of `personalize.goals.document`.
+`goal_formset` has one for each goal of a flow. The rules are those of `personalize.goals.document`.
 """
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.forms.models import BaseInlineFormSet
 from django.utils.translation import gettext_lazy as _
 
 from personalize import flows
-from personalize.admin import condition_fields, condition_pickers, goal_events, goal_inputs
+from personalize.admin import goal_events, goal_inputs
 from personalize.admin.goal_events import EventsEditor, EventsField
 from personalize.admin.goal_inputs import HOURS, PAGE_OPERATORS, PERCENTILE, VALUE, VISIT
+from personalize.admin.goal_kinds import KINDS, PAGES
 from personalize.goals import document as documents
 from personalize.goals import wording
 from personalize.goals.document import MOST_DAYS, MOST_HOURS, MOST_STEPS, GoalInvalid
 from personalize.goals.types import Kind, Unit
-from personalize.models import Flow, Goal
+from personalize.models import Goal
 from personalize.statistics.types import Direction
 
 if TYPE_CHECKING:
     _GoalModelForm = forms.ModelForm[Goal]
-    _GoalFormSet = BaseInlineFormSet[Goal, Flow, "GoalForm"]
 else:
     _GoalModelForm = forms.ModelForm
-    _GoalFormSet = BaseInlineFormSet
 
-KINDS: Mapping[Kind, tuple[Any, Any]] = {
-    Kind.PAGE_VIEW: (
-        _("Page view"),
-        _("Somebody sees a certain page, such as the thank-you page."),
-    ),
-    Kind.EVENT: (_("Event"), _("Somebody does something, once or more, such as signing up.")),
-    Kind.CONVERSION: (_("Order"), _("Somebody orders. Orders that are cancelled do not count.")),
-    Kind.REVENUE: (_("Revenue"), _("How much is paid for orders, less what is given back.")),
-    Kind.AVERAGE_ORDER_VALUE: (
-        _("Average order value"),
-        _("How much an order is worth, among those who order."),
-    ),
-    Kind.COUNT: (_("Count"), _("How often something is done, such as adding to the cart.")),
-    Kind.SUM: (_("Sum"), _("A property of events, added up, such as the points of all games.")),
-    Kind.MEAN: (_("Mean"), _("The average of a property over the events that have it.")),
-    Kind.RATIO: (
-        _("Ratio"),
-        _("One event, or a property of it, divided by another: clicks by views, say."),
-    ),
-    Kind.FUNNEL: (
-        _("Funnel"),
-        _("Somebody goes through steps in their order, with anything in between."),
-    ),
-    Kind.RETENTION: (
-        _("Came back"),
-        _("Somebody does something again days after they first saw it."),
-    ),
-    Kind.BOUNCE: (
-        _("Bounce"),
-        _("A visit ends after one page. Usually better when it goes down."),
-    ),
-}
-_PAGES = {
-    "contains": _("contains"),
-    "is": _("is"),
-    "starts_with": _("starts with"),
-    "matches_regex": _("matches the expression"),
-}
 _PARTS = frozenset[str]().union(*map(goal_inputs.uses, Kind))
 #: Part of a document -> the input where what is wrong with it is said.
 _INPUTS = {
@@ -111,7 +68,7 @@ class GoalForm(_GoalModelForm):
     page_operator = forms.ChoiceField(
         label=_("How the page is compared"),
         required=False,
-        choices=[(name, _PAGES[name]) for name in PAGE_OPERATORS],
+        choices=[(name, PAGES[name]) for name in PAGE_OPERATORS],
         initial=PAGE_OPERATORS[0],
     )
     page = forms.CharField(
@@ -276,105 +233,3 @@ class GoalForm(_GoalModelForm):
             flows.renew_goal(self.instance, self.before)
             self.is_renewed = self.instance.ref != ref
         return super().save(commit=commit)
-
-
-class GoalFormSet(_GoalFormSet):
-    """The goals of a flow in the order of their places; no two have one name."""
-
-    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_unpacked(data), *args, **kwargs)
-
-    def clean(self) -> None:
-        super().clean()
-        seen: set[str] = set()
-        for form in self._kept():
-            name = form.cleaned_data.get("name", "").strip().casefold()
-            if name and name in seen:
-                form.add_error("name", _("Another goal has this name: conditions tell them by it."))
-            seen.add(name)
-
-    def save(self, commit: bool = True) -> list[Goal]:
-        saved = super().save(commit=commit)
-        if commit:
-            for position, form in enumerate(self._kept()):
-                if form.instance.position != position:
-                    Goal.objects.filter(pk=form.instance.pk).update(position=position)
-        return saved
-
-    @property
-    def renewed(self) -> list[Goal]:
-        """Goals whose numbers begin anew by what was saved."""
-        return [form.instance for form in self.forms if form.is_renewed]
-
-    def _kept(self) -> list[GoalForm]:
-        """Return those that stay, in their order; one without a place comes after the others."""
-        kept = [
-            form
-            for form in self.forms
-            if (form.instance.pk or form.has_changed())
-            and not getattr(form, "cleaned_data", {}).get("DELETE")
-        ]
-        return sorted(kept, key=_place)
-
-    # --- what the template and its script need ---
-
-    @property
-    def in_order(self) -> list[GoalForm]:
-        """The forms by the places that stand in them, also where something else is refused."""
-        return sorted(self.forms, key=_shown_place)
-
-    @cached_property
-    def client_id(self) -> int | str:
-        return self.instance.client_id or ""
-
-    @property
-    def pickers_url(self) -> str:
-        return condition_pickers.url()
-
-    @property
-    def description(self) -> str:
-        return condition_fields.description_json()
-
-    @property
-    def kinds(self) -> str:
-        """What each kind uses, and its sentence, for the script."""
-        return json.dumps(
-            {
-                kind.value: {"uses": sorted(goal_inputs.uses(kind)), "sentence": str(sentence)}
-                for kind, (_label, sentence) in KINDS.items()
-            },
-            ensure_ascii=False,
-        )
-
-    @property
-    def sentences(self) -> list[tuple[Any, Any]]:
-        """The kinds with their sentences, for a page without a script."""
-        return list(KINDS.values())
-
-
-def _place(form: GoalForm) -> int:
-    place = getattr(form, "cleaned_data", {}).get("place")
-    return 10_000 if place is None else int(place)
-
-
-def _shown_place(form: GoalForm) -> int:
-    place = str(form["place"].value() or "")
-    return int(place) if place.isdecimal() and len(place) < 6 else 10_000
-
-
-def _unpacked(data: Any) -> Any:
-    """Return the posted values: a script sends those of all goals as one, for hosts count them."""
-    packed = data.get("goals-packed") if data is not None else None
-    if not packed:
-        return data
-    try:
-        values = json.loads(packed)
-    except (ValueError, RecursionError):
-        return data
-    if not isinstance(values, dict):
-        return data
-    found = data.copy()
-    for name, value in values.items():
-        if name.startswith("goals-") and isinstance(value, str):
-            found[name] = value
-    return found

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from personalize import flows
 from personalize.admin.flow_parts import FlowPartInline
-from personalize.admin.goal_forms import GoalForm, GoalFormSet
+from personalize.admin.goal_forms import GoalForm
+from personalize.admin.goal_formset import GoalFormSet
 from personalize.models import Goal
 
 

@@ -8,15 +8,16 @@ import pytest
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from personalize import memberships, segments
+from personalize import guest_facts, memberships, segments
+from personalize.conditions import Needs
 from personalize.models import Flow, Segment
 from tests.api import Api
 from tests.conftest import Database
 from tests.experiments import SIGNUP, experiment, run, visitor
 from tests.factories import FlowFactory
 from tests.journeys.test_segments import guest_of, members, runs
-from tracking import followers, sessions, tasks
-from tracking.models import Client
+from tracking import clients, followers, sessions, tasks
+from tracking.models import Client, Guest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -196,3 +197,25 @@ def test_call__of_a_flow_that_names_no_goal__asks_for_none(
         runs(api, "thanks", browser)
 
     assert len(thanks) == len(plain) + 1
+
+
+def test_facts__of_many_guests__take_one_query_more_for_goals_and_none_without(
+    database: Database,
+    api: Api,
+    shop: Client,
+    count_queries: Callable[[], CaptureQueriesContext],
+) -> None:
+    flow, other = experiment(api, SIGNUP), experiment(api, SIGNUP, name="Other")
+    browsers = [reach(api, flow) for _ in range(3)]
+    client = clients.by_id(shop.pk)
+    assert client is not None
+    ids = list(Guest.objects.filter(ref__in=[guest_of(api, each) for each in browsers])
+               .values_list("pk", flat=True))  # fmt: skip
+
+    def asked(guest_ids: list[int], needs: Needs) -> int:
+        with count_queries() as queries:
+            guest_facts.of_many(guest_ids, needs, frozenset(), client=client, now=timezone.now())
+        return len(queries)
+
+    both = Needs(goals=frozenset({flow.friendly_id, other.friendly_id}))
+    assert asked(ids, both) == asked(ids[:1], both) == asked(ids, Needs()) + 1
