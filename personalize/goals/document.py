@@ -200,7 +200,8 @@ def _check_numbers(body: GoalBody) -> None:
         )
     if days is not None and not 0 <= days[0] < days[1] <= MOST_DAYS:
         raise GoalInvalid(
-            f"Goal “{name}”: days go up, from 0 to {MOST_DAYS}, as in [1, 7].", "days"
+            f"Goal “{name}”: days go up, from 0 to {MOST_DAYS}, such as 1 to 7.",
+            "days",
         )
     if body.cap is not None:
         _check_cap(body, body.cap)
@@ -227,7 +228,9 @@ def _check_quantile(body: GoalBody, quantile: float) -> None:
     if body.kind not in AMOUNTS:
         raise GoalInvalid(f"Goal “{name}”: quantiles are of revenue, counts and sums.", "quantile")
     if not _is_of_guests(body) and body.unit is not Unit.GUEST:
-        raise GoalInvalid(f"Goal “{name}”: quantiles are of guests; set unit to GUEST.", "quantile")
+        raise GoalInvalid(
+            f"Goal “{name}”: quantiles are of guests: count it per guest (unit GUEST).", "quantile"
+        )
 
 
 def _events(body: GoalBody) -> tuple[Meant, ...]:

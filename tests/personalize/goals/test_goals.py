@@ -193,7 +193,7 @@ def test_fold__a_cap__bounds_what_one_guest_counts_for() -> None:
         ({"kind": "EVENT", "event": {"type": "X"}, "windowHours": 0}, "windowHours is more than"),
         ({"kind": "REVENUE", "cap": {}}, "either a value or a percentile"),
         ({"kind": "CONVERSION", "cap": {"value": 3}}, "can be capped"),
-        ({"kind": "REVENUE", "quantile": 0.5}, "set unit to GUEST"),
+        ({"kind": "REVENUE", "quantile": 0.5}, "count it per guest"),
         ({"kind": "EVENT", "event": {"type": "X", "where": [{"field": "a"}]}}, "operator"),
         ({"kind": "HOPE"}, "Invalid enum value"),
         ({"kind": "EVENT", "event": {"type": "X"}, "hope": 1}, "unknown field"),
