@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
+from zlib import crc32
 
 import hypothesis
 import pytest
@@ -29,6 +30,7 @@ from project.settings import env
 from tests import network, routers, services
 from tests.api import Api
 from tests.factories import ClientFactory
+from tests.thoroughness import THOROUGH
 from tracking.models import Client
 
 ALIASES = {"sqlite": "default", "postgres": "postgres"}
@@ -105,9 +107,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if slow:
             config.hook.pytest_deselected(items=slow)
             items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    if not THOROUGH and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        _leave_one_database(config, items)
     postgres = _postgres_available()
     for item in items:
         _choose_database(item, postgres=postgres)
+
+
+def _leave_one_database(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run each test that is for both databases on one of them, which its name chooses."""
+    aliases = list(ALIASES)
+    others = []
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        database = callspec.params.get("database") if callspec else None
+        name = item.nodeid.replace(str(database), "")
+        if database and aliases[crc32(name.encode()) % len(aliases)] != database:
+            others.append(item)
+    if others:
+        config.hook.pytest_deselected(items=others)
+        left_out = set(others)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def _postgres_available() -> bool:

@@ -1,7 +1,8 @@
 """
-How long property tests search for a counterexample: in full where CI=true, else for a fifth of it.
+How thorough a run is: in full where CI=true, or THOROUGH=1 says so.
 
-THOROUGH=1 and THOROUGH=0 say otherwise.
+Else property tests search for a counterexample a fifth as long; and where all tests are run, each
+that is for both databases takes one of them (`conftest`).
 """
 
 import os

@@ -8,7 +8,7 @@ or in another order leaves the same.
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -109,13 +109,6 @@ def tend(now: datetime) -> None:
         if db.retried(partial(_measure_next, now=now)) is None:
             # Somebody else is at it.
             break
-
-
-def measure_all(*, now: datetime, progress: Callable[[int], None] | None = None) -> None:
-    """Measure all that is not measured by the goals as they are, however long it takes."""
-    while (done := db.retried(partial(_measure_next, now=now))) is not None:
-        if progress:
-            progress(done)
 
 
 def _measure_next(*, now: datetime) -> int | None:
