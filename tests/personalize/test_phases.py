@@ -1,10 +1,12 @@
 """When a revision begins a new phase, what it began with, and what of a whole is free."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from personalize import phases, ranges
+from personalize.phases import Period
 from personalize.ranges import Part
 
 
@@ -35,6 +37,7 @@ GROUP = {"ref": "g", "name": "Checkout", "low": 0, "high": 50}
         ({}, {"exclusionGroup": GROUP}, "no exclusion group → 0–50 % of “Checkout”"),
         ({"exclusionGroup": GROUP}, {"exclusionGroup": {**GROUP, "high": 60}},
          "0–50 % of “Checkout” → 0–60 % of “Checkout”"),
+        ({}, {"optimized": True}, "weights by hand → weights by the results"),
     ],
 )  # fmt: skip
 def test_phase__of_another_division__is_the_next_and_says_what_differs(
@@ -72,6 +75,60 @@ def test_phase__of_a_group_renamed__goes_on() -> None:
     new = definition(exclusionGroup={**GROUP, "name": "Basket"})
 
     assert phases.number_of(old, new) == 1
+
+
+# --- phases in time -----------------------------------------------------------------------
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def published(*definitions: dict[str, Any]) -> list[Period]:
+    """Publish these, a day apart, each in the phase that it begins or goes on with."""
+    revisions: list[tuple[datetime, dict[str, Any]]] = []
+    for each in definitions:
+        before = revisions[-1][1] if revisions else None
+        phase = phases.number_of(before, each)
+        revisions.append((START + timedelta(days=len(revisions)), {**each, "phase": phase}))
+    return phases.periods_of(revisions)
+
+
+def optimized(a: float = 50, b: float = 50, **values: Any) -> dict[str, Any]:
+    split = {"variants": [variant("a", a), variant("b", b)]}
+    return definition(**{"optimized": True, **split, **values})
+
+
+def test_periods__of_revisions__are_one_a_phase_from_its_first_to_the_next() -> None:
+    first, second = published(definition(), definition(name="New"), optimized(), optimized())
+
+    assert (first.phase, second.phase) == (1, 2)
+    assert (first.since, first.until) == (START, START + timedelta(days=2))
+    assert (second.since, second.until) == (START + timedelta(days=2), None)
+    assert first.definition["name"] == "New"
+    assert (first.is_optimized, second.is_optimized) == (False, True)
+    assert second.shares == {"a": 0.5, "b": 0.5}
+    assert phases.periods_of([]) == []
+
+
+@pytest.mark.parametrize(
+    ("definitions", "expected"),
+    [
+        ([], []),
+        ([definition()], []),
+        ([optimized()], [1]),
+        ([optimized(), optimized(20, 80), optimized(1, 99)], [1, 2, 3]),
+        ([definition(), optimized(), optimized(20, 80)], [2, 3]),
+        ([optimized(), definition(), optimized(20, 80)], [3]),
+        ([optimized(), definition()], []),
+        (
+            [optimized(), optimized(variants=[variant("a"), variant("c")]), optimized(20, 80)],
+            [3],
+        ),
+    ],
+)
+def test_run__has_the_periods_whose_guests_add_up(
+    definitions: list[dict[str, Any]], expected: list[int]
+) -> None:
+    assert [each.phase for each in phases.run_of(published(*definitions))] == expected
 
 
 def test_phase__of_the_first_revision__is_one() -> None:
