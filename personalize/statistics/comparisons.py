@@ -6,6 +6,7 @@ Made by `report`; what `verdicts` judges, and what is shown in a row of results.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ from personalize.statistics.bayes import Posterior, posterior
 from personalize.statistics.effects import Contrast, Effect, compare
 from personalize.statistics.fixed import fixed
 from personalize.statistics.quantiles import Quantile, compare_quantiles
+from personalize.statistics.reweighting import Period, compare_reweighted
 from personalize.statistics.samples import Sample
 from personalize.statistics.sequences import sequence
 from personalize.statistics.types import Direction, GoalRule, Interval, Reason, Settings
@@ -107,8 +109,34 @@ def comparison(
     number; those of other goals stand for themselves.
     """
     contrast = _contrast(control, treatment, settings)
-    together = variants if goal.is_primary else 1
     scale = abs(control.mean or 0.0)
+    return _viewed(variant, goal, contrast, settings, variants, scale)
+
+
+def reweighted_comparison(
+    *,
+    variant: str,
+    goal: GoalRule,
+    control: Sequence[Period],
+    treatment: Sequence[Period],
+    settings: Settings,
+    variants: int = 1,
+) -> Comparison:
+    """Compare a variant with the control as `comparison` does, where their weights moved."""
+    contrast = compare_reweighted(control=control, treatment=treatment)
+    scale = abs(contrast.control or 0.0)
+    return _viewed(variant, goal, contrast, settings, variants, scale)
+
+
+def _viewed(
+    variant: str,
+    goal: GoalRule,
+    contrast: Contrast,
+    settings: Settings,
+    variants: int,
+    scale: float,
+) -> Comparison:
+    together = variants if goal.is_primary else 1
     return Comparison(
         variant=variant,
         goal=goal,
