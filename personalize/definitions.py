@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from personalize import flows, traffic
+from personalize import flows, traffic, weighting
 from personalize.bucketing import BUCKETS
 from personalize.models import DecisionModel, ExclusionGroup, Flow, Goal, Variant
 from tracking import db
@@ -20,7 +20,8 @@ class VariantValues:
     content: str = "{}"
     content_type: str = Variant.ContentType.JSON
     is_control: bool = False
-    weight: float = 1.0
+    #: None: 1, or what is in force where the results set it.
+    weight: float | None = None
     #: The buckets that it is thought to get; they have to be what its weight comes to.
     bucket_low: int | None = None
     bucket_high: int | None = None
@@ -163,19 +164,24 @@ def _write_variants(flow: Flow, given: Sequence[VariantValues]) -> None:
     flow.variants.update(is_control=False)
     written: list[Variant] = []
     for position, values in enumerate(given):
-        if values.weight < 0:
+        weight = 1.0 if values.weight is None else values.weight
+        if weight < 0:
             raise flows.FlowError("weight_invalid", "A weight is 0 or more.")
         variant = known[values.ref] if values.ref in kept and values.ref else Variant(flow=flow)
         variant.name = values.name[:100]
         variant.position = position
         variant.is_control = values.is_control
-        variant.weight = values.weight
+        variant.weight = weight
         variant.content_type = values.content_type
         variant.content = values.content
         flows.check_content(variant)
         variant.save()
         written.append(variant)
     _check_buckets(flow, given, written)
+    problem = weighting.problem_of_given(flow, written, [values.weight for values in given])
+    if problem:
+        raise flows.FlowError("weights_optimized", problem)
+    weighting.settle(flow)
 
 
 def _check_buckets(flow: Flow, given: Sequence[VariantValues], written: Sequence[Variant]) -> None:

@@ -22,8 +22,10 @@ from personalize import (
     sample_size,
     stored_conditions,
     traffic,
+    weighting,
 )
 from personalize.goals import document as goal_documents
+from personalize.goals import types as goal_types
 from personalize.models import Flow, FlowRevision, Goal, Segment, Variant
 from tracking import db
 
@@ -134,10 +136,10 @@ def check_content(variant: Variant) -> None:
         raise FlowError("content_invalid", f"Variant “{variant.name}”: {error}") from None
 
 
-def check_goal(goal: Goal) -> None:
-    """Check a goal. Raises FlowError with what to change."""
+def check_goal(goal: Goal) -> goal_types.Goal:
+    """Check a goal, and return what it says. Raises FlowError with what to change."""
     try:
-        goal_documents.read(goal_document(goal))
+        return goal_documents.read(goal_document(goal))
     except goal_documents.GoalInvalid as error:
         raise FlowError("goal_invalid", str(error)) from None
 
@@ -185,7 +187,39 @@ def publish(flow: Flow, *, by: AbstractBaseUser | None = None, now: datetime) ->
         Flow.objects.filter(pk=flow.pk).update(
             published=revision, catalog_version=version, measured_to=flow.measured_to
         )
+        weighting.settle(flow)
+        if last is None or definition["phase"] != last.definition.get("phase", 1):
+            _weighed(flow, at=now if weighting.is_optimized(flow) else None)
     return revision
+
+
+def reweigh(flow: Flow, weights: weighting.Weights, *, now: datetime) -> FlowRevision:
+    """
+    Let what runs go on with other weights: a new revision, by the bandit.
+
+    It is made of what was published, so that no edits of the draft come along. `flow` has been
+    read under the client's lock.
+    """
+    last = flow.published
+    assert last is not None
+    with db.write():
+        version = catalogs.next_version(flow.client_id)
+        revision = FlowRevision.objects.create(
+            flow=flow,
+            number=last.number + 1,
+            definition=weighting.reweighed(last.definition, weights),
+            published_at=now,
+            is_by_bandit=True,
+        )
+        flow.published, flow.catalog_version = revision, version
+        Flow.objects.filter(pk=flow.pk).update(published=revision, catalog_version=version)
+        weighting.settle(flow)
+    return revision
+
+
+def _weighed(flow: Flow, *, at: datetime | None) -> None:
+    flow.weighed_at = at
+    Flow.objects.filter(pk=flow.pk).update(weighed_at=at)
 
 
 def transition(flow: Flow, to: str, *, by: AbstractBaseUser | None = None, now: datetime) -> Flow:
@@ -309,6 +343,7 @@ def definition_of(
     `before` is the revision that it follows: where that divides guests otherwise, this begins a
     new phase.
     """
+    weights = weighting.in_draft(flow, variants, before)
     definition: dict[str, Any] = {
         "name": flow.name,
         "friendlyId": flow.friendly_id,
@@ -327,7 +362,7 @@ def definition_of(
                 "ref": str(variant.ref),
                 "name": variant.name,
                 "isControl": variant.is_control,
-                "weight": variant.weight,
+                "weight": weights[str(variant.ref)],
                 "contentType": variant.content_type,
                 "content": variant.content,
             }
@@ -389,7 +424,8 @@ def _check_runnable(flow: Flow, variants: list[Variant], goals: list[Goal]) -> N
             f"The decision model “{flow.decision_model.name}” was never published: publish it "
             "first, or choose another one.",
         )
-    if not any(variant.weight > 0 for variant in variants):
+    has_shares = weighting.is_optimized(flow) or any(variant.weight > 0 for variant in variants)
+    if not has_shares:
         raise FlowError("weights_missing", "No variant has a share of the traffic.")
     no_bucket = traffic.bucket_problem(flow, variants)
     if no_bucket:
@@ -398,8 +434,7 @@ def _check_runnable(flow: Flow, variants: list[Variant], goals: list[Goal]) -> N
         check_content(variant)
     if len(goals) > MAX_GOALS:
         raise FlowError("goals_too_many", f"A flow has {MAX_GOALS} goals at most.")
-    for goal in goals:
-        check_goal(goal)
+    readable = [check_goal(goal) for goal in goals]
     names = Counter(goal.name for goal in goals)
     name, times = max(names.items(), key=lambda item: item[1], default=("", 0))
     if times > 1:
@@ -407,6 +442,10 @@ def _check_runnable(flow: Flow, variants: list[Variant], goals: list[Goal]) -> N
             "goal_name_taken",
             f"Two goals are called “{name}”: conditions tell them by their names.",
         )
+    if weighting.is_optimized(flow):
+        untold = weighting.goal_problem(readable)
+        if untold:
+            raise FlowError("goal_not_optimizable", untold)
 
 
 def _check_traffic(flow: Flow) -> None:

@@ -161,6 +161,8 @@ def problems_of(flow: Flow) -> Iterator[Problem]:
             yield Problem(field, f"{field}_invalid", f"{what} is 0 to 100 percent.")
     if flow.traffic_mode not in Flow.TrafficMode.values:
         yield Problem("traffic_mode", "mode_unknown", f"There is no mode “{flow.traffic_mode}”.")
+    if flow.traffic_mode == Flow.TrafficMode.OPTIMIZED:
+        yield from _optimized_problems(flow)
     ends = ("bucket_low", "bucket_high")
     wrong = [end for end in ends if not 1 <= getattr(flow, end) <= BUCKETS]
     for end in wrong:
@@ -168,6 +170,21 @@ def problems_of(flow: Flow) -> Iterator[Problem]:
     if not wrong and flow.bucket_low > flow.bucket_high:
         yield Problem("bucket_high", "buckets_invalid", "The last bucket is below the first one.")
     yield from _group_problems(flow)
+
+
+def _optimized_problems(flow: Flow) -> Iterator[Problem]:
+    if flow.subtype == Flow.Subtype.EXPERIENCE:
+        yield Problem(
+            "traffic_mode",
+            "experience_optimized",
+            "An experience has one variant, so there is nothing to optimize: use an experiment.",
+        )
+    if flow.allocation != 100:
+        yield Problem(
+            "allocation",
+            "allocation_optimized",
+            "An optimized experiment lets in everybody who qualifies: its allocation is 100.",
+        )
 
 
 def _group_problems(flow: Flow) -> Iterator[Problem]:
@@ -222,6 +239,8 @@ def in_definition(flow: Flow) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if flow.traffic_mode == Flow.TrafficMode.UNIVERSAL:
         found["buckets"] = [flow.bucket_low, flow.bucket_high]
+    if flow.traffic_mode == Flow.TrafficMode.OPTIMIZED:
+        found["optimized"] = True
     if flow.exclusion_group is not None:
         found["exclusionGroup"] = {
             "ref": str(flow.exclusion_group.ref),

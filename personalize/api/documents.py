@@ -80,7 +80,14 @@ class TrafficBody(msgspec.Struct, kw_only=True):
     """
 
     type: Literal["simpleTraffic"] = "simpleTraffic"
-    weightingAlgorithm: Literal["USER_DEFINED"] = "USER_DEFINED"
+    weightingAlgorithm: Annotated[
+        Literal["USER_DEFINED", "MULTI_ARM_BANDIT"],
+        Meta(
+            description="MULTI_ARM_BANDIT: an experiment whose weights follow the results by its "
+            "primary goal, each variant at least 1 percent. Everybody who qualifies is let in. "
+            "Leave `weight` and `splits` out: they are read alone, in percent."
+        ),
+    ] = "USER_DEFINED"
     allocation: Annotated[
         float, Meta(description="Percent of those who qualify; unasked where `coupled`.")
     ] = 100.0

@@ -61,8 +61,12 @@ class VariantBody(msgspec.Struct, kw_only=True):
         bool, Meta(description="Whether the others are compared with it; one at most.")
     ] = False
     weight: Annotated[
-        float, Meta(description="Its share of the traffic, relative to the others.")
-    ] = 1.0
+        float | None,
+        Meta(
+            description="Its share of the traffic, relative to the others; 1 unless given. Where "
+            "the results set it (`weightingAlgorithm`), what is in force and nothing else."
+        ),
+    ] = None
     ref: Annotated[UUID | None, Meta(description="Keeps a variant when its flow is replaced.")] = (
         None
     )
@@ -273,7 +277,7 @@ def _values(body: FlowDefinitionBody) -> definitions.Values:
         page_targeting=body.pageTargeting,
         audience=body.audience,
         allocation=given.allocation,
-        traffic_mode=Flow.TrafficMode.UNIVERSAL if given.coupled else Flow.TrafficMode.UNIQUE,
+        traffic_mode=_mode(given),
         bucket_low=1 if given.allocationLow is None else given.allocationLow,
         bucket_high=BUCKETS if given.allocationHigh is None else given.allocationHigh,
         exclusion_group=_group_name(group) if group else None,
@@ -285,6 +289,19 @@ def _values(body: FlowDefinitionBody) -> definitions.Values:
         goals=None if body.goals is None else [_goal(goal) for goal in body.goals],
         sample_size=msgspec.to_builtins(body.sampleSizeConfig),
     )
+
+
+def _mode(traffic: TrafficBody) -> str:
+    if traffic.weightingAlgorithm != "MULTI_ARM_BANDIT":
+        return Flow.TrafficMode.UNIVERSAL if traffic.coupled else Flow.TrafficMode.UNIQUE
+    if traffic.coupled:
+        raise ApiError(
+            400,
+            "bandit_coupled",
+            "With MULTI_ARM_BANDIT the results divide the guests, and not their buckets: coupled "
+            "is false there.",
+        )
+    return Flow.TrafficMode.OPTIMIZED
 
 
 def _goal(body: GoalInput) -> definitions.GoalValues:
@@ -386,11 +403,12 @@ def _goals(flow: Flow) -> list[Goal]:
 
 def _traffic(flow: Flow, variants: Sequence[Variant]) -> dict[str, Any]:
     is_universal = flow.traffic_mode == Flow.TrafficMode.UNIVERSAL
+    is_optimized = flow.traffic_mode == Flow.TrafficMode.OPTIMIZED
     ranges = traffic.ranges_of(flow, variants)
     group = flow.exclusion_group
     return {
         "type": "simpleTraffic",
-        "weightingAlgorithm": "USER_DEFINED",
+        "weightingAlgorithm": "MULTI_ARM_BANDIT" if is_optimized else "USER_DEFINED",
         "allocation": flow.allocation,
         "coupled": is_universal,
         "allocationLow": flow.bucket_low if is_universal else None,

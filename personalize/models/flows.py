@@ -43,7 +43,8 @@ class Flow(models.Model):
     `measured_to`: exposures up to this id are measured by the goals as they were
     published, those after it are still to be; None: all of them are. `sample_size` says by what
     an experiment is planned: baseValue, minimumDetectableDifference (relative), confidenceLevel
-    and power; what is not there takes its default.
+    and power; what is not there takes its default. `weighed_at`: when the results of what runs
+    were last asked for its weights; None: they are set by hand.
     """
 
     class Subtype(models.TextChoices):
@@ -58,6 +59,10 @@ class Flow(models.Model):
     class TrafficMode(models.TextChoices):
         UNIQUE = "UNIQUE", _("Unique: by chance, independent of other flows")
         UNIVERSAL = "UNIVERSAL", _("Universal: by the guest’s bucket, the same in all flows")
+        OPTIMIZED = (
+            "OPTIMIZED",
+            _("Optimized: by what the variants come to, the best gets the most"),
+        )
 
     class Status(models.TextChoices):
         DRAFT = "DRAFT", _("Draft")
@@ -157,6 +162,7 @@ class Flow(models.Model):
         _("sample size"), default=dict, blank=True
     )
     measured_to = models.BigIntegerField(null=True, blank=True, editable=False)
+    weighed_at = models.DateTimeField(null=True, blank=True, editable=False)
     catalog_version = models.BigIntegerField(default=0, editable=False, db_index=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     modified_at = models.DateTimeField(_("modified at"), auto_now=True)
@@ -252,7 +258,11 @@ class Variant(models.Model):
 
 
 class FlowRevision(models.Model):
-    """What ran: the flow as it was published, never changed afterwards."""
+    """
+    What ran: the flow as it was published, never changed afterwards.
+
+    One that is `is_by_bandit` differs from the one before in weights alone.
+    """
 
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField(_("revision"))
@@ -266,6 +276,7 @@ class FlowRevision(models.Model):
         related_name="+",
         verbose_name=_("published by"),
     )
+    is_by_bandit = models.BooleanField(_("by the bandit"), default=False)
 
     class Meta:
         verbose_name = _("revision")
