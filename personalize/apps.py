@@ -12,7 +12,14 @@ class PersonalizeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from personalize import checks, memberships, privacy, projections, records  # noqa: F401
+        from personalize import (  # noqa: F401
+            checks,
+            memberships,
+            optimizing,
+            privacy,
+            projections,
+            records,
+        )
         from personalize.attribution import settling
         from tracking import chores, companions, followers
 
@@ -44,3 +51,5 @@ class PersonalizeConfig(AppConfig):
         )
         chores.register(memberships.FOLLOWER, memberships.tend)
         chores.register(settling.FOLLOWER, settling.tend)
+        # After the numbers that it reads.
+        chores.register(optimizing.CHORE, optimizing.tend)

@@ -22,6 +22,8 @@ class Settings:
     WEB_LIBRARY_URL: str = ""
     # Segments about the site's own tables are built anew this often; 0: never.
     SEGMENT_REFRESH_MINUTES: float = 60.0
+    # The weights of optimized experiments follow their results this often; 0: never.
+    BANDIT_HOURS: float = 6.0
     RETAIN_EXECUTIONS_DAYS: int = 90
     # Why each run ran: what was known of the guest then, so shorter is better for privacy.
     RETAIN_DECISIONS_DAYS: int = 90

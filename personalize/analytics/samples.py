@@ -30,8 +30,22 @@ def days(flow_id: int, span: Span) -> dict[date, dict[UUID, dict[UUID, list[int]
     return found
 
 
+def phases(flow_id: int, span: Span) -> dict[int, "Sums"]:
+    """Add the numbers of a flow's days up by the phase in which the guests saw it first."""
+    rows = DailyNumbers.objects.filter(within(span), flow=flow_id)
+    found: dict[int, Sums] = {}
+    for phase, variant, measure, text in rows.values_list(
+        "phase", "variant_ref", "measure", "sums"
+    ):
+        of_variant = found.setdefault(phase, {}).setdefault(variant, {})
+        sums, known = numbers.numbers(text), of_variant.get(measure)
+        of_variant[measure] = sums if known is None else numbers.added(known, sums)
+    return found
+
+
 def within(span: Span) -> Q:
-    within = Q(phase=span.phase)
+    earliest = span.phase if span.earliest is None else span.earliest
+    within = Q(phase__gte=earliest, phase__lte=span.phase)
     if span.since is not None:
         within &= Q(day__gte=span.since)
     if span.until is not None:

@@ -2,19 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from personalize.goals.types import Goal
 from personalize.statistics.comparisons import Comparison
+from personalize.statistics.mismatch import Mismatch
 from personalize.statistics.report import Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Guests who saw the flow first from one day to another, in one phase; None: no bound."""
+    """
+    Guests who saw the flow first from one day to another, in one phase; None: no bound.
+
+    earliest: the phases from this one on are taken together, as those of an optimized flow are.
+    """
 
     phase: int
+    earliest: int | None = None
     since: date | None = None
     until: date | None = None
 
@@ -90,12 +96,73 @@ class DayGuests:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Divided:
+    """
+    A phase in time: the shares of the guests who came in it, of 1, and how many saw each variant.
+
+    until: None, it still runs. mismatch: whether the guests fit the shares; None: not asked.
+    """
+
+    phase: int
+    since: datetime
+    until: datetime | None
+    is_optimized: bool
+    names: Mapping[UUID, str]
+    shares: Mapping[UUID, float]
+    guests: Mapping[UUID, int]
+    mismatch: Mismatch | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reweighted:
+    """A variant of an optimized flow by a goal, each guest counted by the weight of their time."""
+
+    goal: Goal
+    mean: float | None
+    #: With the control; None: it is the control.
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizedVariant:
+    """
+    A variant whose weight follows the results.
+
+    share: of the guests who come now, of 1. chance_to_be_best: by the primary goal; None where
+    nothing is measured by it. goals: those that sums can tell, the primary one first.
+    """
+
+    ref: UUID
+    name: str
+    is_control: bool
+    share: float
+    chance_to_be_best: float | None
+    guests: int
+    goals: Sequence[Reweighted]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimized:
+    """What came of a flow whose weights moved. note: why it has no plain report."""
+
+    note: str
+    variants: Sequence[OptimizedVariant]
+    periods: Sequence[Divided]
+
+    @property
+    def has_mismatch(self) -> bool:
+        """Say whether the guests of any period do not fit its weights."""
+        return any(each.mismatch is not None and each.mismatch.found for each in self.periods)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowResults:
     """
     What came of a flow. mixed: guests who saw several variants, who count for none of them.
 
     attributable: the share of runs in which the visit was known. report: None where nothing is
-    compared. is_measuring: goals are new, and what was seen before is still being measured.
+    compared. optimized: where results set the weights, which rules a report out. is_measuring:
+    goals are new, and what was seen before is still being measured.
     frozen_before: earlier days can not be made again from the events.
     """
 
@@ -105,6 +172,7 @@ class FlowResults:
     mixed: int
     attributable: float | None
     report: Report | None
+    optimized: Optimized | None
     over_time: Sequence[Moment]
     by_day: Sequence[DayGuests]
     is_measuring: bool

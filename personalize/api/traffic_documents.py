@@ -1,7 +1,7 @@
 """Exclusion groups and site holdouts in their public form: what is sent, and what is answered."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -64,6 +64,35 @@ class ExclusionGroupList(msgspec.Struct, kw_only=True):
     last: Link
     next: Link | None
     prev: Link | None
+
+
+class VariantWeight(msgspec.Struct, kw_only=True):
+    """A variant in a period."""
+
+    ref: UUID
+    name: str
+    weight: Annotated[float, Meta(description="Percent of the guests who came in the period.")]
+    guests: Annotated[
+        int, Meta(description="Those who saw the flow first in it, and this variant.")
+    ]
+
+
+class WeightsPeriod(msgspec.Struct, kw_only=True, rename={"since": "from", "until": "to"}):
+    """A phase of a flow: the time in which its guests were divided alike."""
+
+    phase: int
+    weightingAlgorithm: Literal["USER_DEFINED", "MULTI_ARM_BANDIT"]
+    since: datetime
+    until: Annotated[datetime | None, Meta(description="null: it still runs.")]
+    variants: list[VariantWeight]
+
+
+class WeightsDocument(msgspec.Struct, kw_only=True):
+    """How a flow's guests were divided, the first period first; none: it was never published."""
+
+    flowRef: UUID
+    friendlyId: str
+    periods: list[WeightsPeriod]
 
 
 class HoldoutBody(msgspec.Struct, kw_only=True):

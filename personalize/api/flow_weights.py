@@ -1,0 +1,77 @@
+"""`/v2/flowDefinitions/{ref}/weights`: how a flow's guests were divided, period by period."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from personalize.analytics import bandits
+from personalize.analytics.types import Divided
+from personalize.api.traffic_documents import WeightsDocument
+from personalize.models import Flow
+from tracking.api.authentication import client_of
+from tracking.api.base import ApiError, ServerViewSet, json_response
+from tracking.api.routes import door
+from tracking.api.schema import Operation, Parameter, documented
+from tracking.events import stamp
+
+
+@documented(
+    "Flow definitions",
+    parameters=[
+        Parameter(
+            name="ref",
+            location="path",
+            description="The flow's ref, or its friendlyId.",
+            example="hero_banner",
+        )
+    ],
+    retrieve=Operation(id="readFlowWeights", answer=WeightsDocument, errors=(404,)),
+)
+class FlowWeightsViewSet(ServerViewSet):
+    """The weights of a flow in time."""
+
+    def retrieve(self, request: Request, ref: str) -> HttpResponse:
+        """Read how a flow's guests were divided in each phase; where results do, they follow."""
+        flow = _flow(request, ref)
+        periods = [_period(each) for each in bandits.history(flow)]
+        return json_response(
+            {"flowRef": flow.ref, "friendlyId": flow.friendly_id, "periods": periods}
+        )
+
+
+def _period(period: Divided) -> dict[str, Any]:
+    return {
+        "phase": period.phase,
+        "weightingAlgorithm": "MULTI_ARM_BANDIT" if period.is_optimized else "USER_DEFINED",
+        "from": stamp(period.since),
+        "to": stamp(period.until) if period.until else None,
+        "variants": [
+            {
+                "ref": ref,
+                "name": name,
+                "weight": round(100 * period.shares[ref], 6),
+                "guests": period.guests[ref],
+            }
+            for ref, name in period.names.items()
+        ],
+    }
+
+
+def _flow(request: Request, ref: str) -> Flow:
+    rows = Flow.objects.filter(client=client_of(request).id)
+    try:
+        flow = rows.filter(ref=UUID(ref)).first()
+    except ValueError:
+        flow = rows.filter(friendly_id=ref).first()
+    if flow is None:
+        raise ApiError(404, "flow_unknown", "There is no flow with this ref or friendlyId.")
+    return flow
+
+
+_weights = FlowWeightsViewSet.as_view({"get": "retrieve"})
+
+urlpatterns = [
+    *door("v2/flowDefinitions/<str:ref>/weights", _weights, name="flow-definition-weights"),
+]
