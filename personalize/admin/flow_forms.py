@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.forms.models import BaseInlineFormSet
 from django.utils.translation import gettext_lazy as _
 
-from personalize import flows, traffic
+from personalize import flows, traffic, weighting
 from personalize.admin.condition_field import ConditionField
 from personalize.models import Flow, Variant
 
@@ -154,6 +154,9 @@ class FlowForm(_FlowModelForm):
         model = values.get("decision_model")
         if model is not None and client is not None and model.client_id != client.pk:
             self.add_error("decision_model", _("This decision model belongs to another client."))
+        if values.get("traffic_mode") == Flow.TrafficMode.OPTIMIZED:
+            # Everybody is let in: the page has no input for it in this mode.
+            values["allocation"] = 100.0
         self._check_traffic(values, client)
         return values
 
@@ -229,6 +232,7 @@ class VariantFormSet(_VariantFormSet):
             for position, form in enumerate(self._kept()):
                 if form.instance.position != position:
                     Variant.objects.filter(pk=form.instance.pk).update(position=position)
+            weighting.settle(self.instance)
         return saved
 
     def save_existing_objects(self, commit: bool = True) -> list[Variant]:

@@ -30,7 +30,14 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from personalize import flows, preview, visits
-from personalize.admin import condition_pickers, flow_traffic, goals, history, status
+from personalize.admin import (
+    condition_pickers,
+    flow_traffic,
+    flow_weights,
+    goals,
+    history,
+    status,
+)
 from personalize.admin.flow_forms import FlowForm, VariantForm, VariantFormSet
 from personalize.admin.flow_parts import FlowPartInline
 from personalize.admin.preview_forms import PreviewForm
@@ -208,6 +215,7 @@ class FlowAdmin(ResultPages):
                         "allocation",
                         ("bucket_low", "bucket_high"),
                         *(("variant_buckets",) if obj and obj.traffic_mode == "UNIVERSAL" else ()),
+                        *(("weights",) if obj and obj.traffic_mode == "OPTIMIZED" else ()),
                         "exclusion_group",
                         ("group_low", "group_high"),
                         *(("group_room",) if obj and obj.exclusion_group else ()),
@@ -222,7 +230,7 @@ class FlowAdmin(ResultPages):
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Flow | None = None) -> Any:
-        fixed = ["pages_in_words", "audience_in_words", "variant_buckets", "group_room"]
+        fixed = ["pages_in_words", "audience_in_words", "variant_buckets", "group_room", "weights"]
         if obj is not None:
             fixed.append("client")
             if obj.published_id is not None:
@@ -250,6 +258,10 @@ class FlowAdmin(ResultPages):
     @admin.display(description=_("buckets as saved"))
     def variant_buckets(self, flow: Flow) -> str:
         return flow_traffic.variant_buckets(flow)
+
+    @admin.display(description=_("weights"))
+    def weights(self, flow: Flow) -> SafeString:
+        return flow_weights.rendered(flow, now=timezone.now())
 
     @admin.display(description=_("free in the group"))
     def group_room(self, flow: Flow) -> str:
@@ -518,6 +530,13 @@ class ExperienceAdmin(FlowAdmin):
     subtype = Flow.Subtype.EXPERIENCE
     inlines = (ExperienceVariantInline, goals.GoalInline)
 
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer no weights by results: there is one variant."""
+        if db_field.name == "traffic_mode":
+            modes = Flow.TrafficMode
+            kwargs["choices"] = [each for each in modes.choices if each[0] != modes.OPTIMIZED]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
     def get_urls(self) -> list[URLPattern]:
         by_ref = path(
             "by-ref/<uuid:ref>/",
@@ -547,6 +566,15 @@ class ExperimentAdmin(FlowAdmin):
 
     subtype = Flow.Subtype.EXPERIMENT
     inlines = (ExperimentVariantInline, goals.GoalInline)
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Say what it takes to have the results set the weights."""
+        if db_field.name == "traffic_mode":
+            kwargs["help_text"] = _(
+                "Optimized takes a goal, the first one: its results set the weights, each variant "
+                "has 1 % at least, and everybody who qualifies is let in."
+            )
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
 
 
 def _shown_variants(result: preview.Preview | None) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ weights moved are no plain sample, so nothing here is compared but by reweightin
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -31,6 +32,9 @@ from personalize.statistics.corrections import benjamini_hochberg
 from personalize.statistics.mismatch import mismatch
 from personalize.statistics.samples import Sample
 from personalize.statistics.types import GoalRule, Settings
+
+#: Until each variant has so many guests, weights stay even.
+MIN_GUESTS: Final = 100
 
 ByPhase = Mapping[int, Sums]
 Rules = Sequence[tuple[Goal, GoalRule]]
@@ -59,7 +63,9 @@ def next_shares(flow: Flow, run: Sequence[Period], goal: Goal) -> dict[str, floa
     sums = samples.summed(samples.phases(flow.pk, span).values())
     refs = list(run[-1].shares)
     weights = bandits.bandit_weights(
-        [_sample(sums, goal, UUID(ref)) for ref in refs], direction=goal.direction
+        [_sample(sums, goal, UUID(ref)) for ref in refs],
+        direction=goal.direction,
+        min_guests=MIN_GUESTS,
     )
     return dict(zip(refs, weights, strict=True))
 
@@ -76,7 +82,7 @@ def judged(run: Sequence[Period], by_phase: ByPhase, rules: Rules, settings: Set
     chances = _chances(run, by_phase, told)
     return Optimized(
         note=_(
-            "The weights followed the results, so that guests who came at a good time may be more "
+            "The weights follow the results, so that guests who came at a good time may be more "
             "often in one variant than in another: each counts by the weight of the time they came."
         ),
         variants=[

@@ -114,6 +114,22 @@ def test_traffic__in_a_browser__asks_for_what_the_mode_and_the_group_need(
     assert shown() == {"allocation", "bucket_low", "exclusion_group", "holdout"}
 
 
+def test_traffic__optimized_in_a_browser__asks_for_no_weights(marketer: Page, shop: Client) -> None:
+    page = marketer
+    page.goto("/admin/personalize/experiment/add/")
+    weights = page.locator("#variants-group .fieldBox.field-weight:visible")
+    assert weights.count() == 2
+
+    page.select_option("#id_traffic_mode", "OPTIMIZED")
+    page.locator("#variants-group .add-row a").click()
+
+    assert weights.count() == 0
+    assert not page.locator("#id_allocation").is_visible()
+    page.select_option("#id_traffic_mode", "UNIQUE")
+    assert weights.count() == 3
+    assert page.locator("#id_allocation").is_visible()
+
+
 def test_friendly_id__set_by_hand__is_kept_while_the_name_changes(
     marketer: Page, shop: Client
 ) -> None:

@@ -54,11 +54,14 @@
 
     function follow() {
       const isUniversal = mode.value === "UNIVERSAL";
+      const isOptimized = mode.value === "OPTIMIZED";
       const hasGroup = group !== null && group.value !== "";
-      show("allocation", !isUniversal);
+      show("allocation", !isUniversal && !isOptimized);
       show("bucket_low", isUniversal);
       show("exclusion_group", !isUniversal || hasGroup);
       show("group_low", hasGroup);
+      // The weights of all variants, of those too that are added later.
+      mode.form.classList.toggle("pz-optimized", isOptimized);
     }
 
     mode.addEventListener("change", follow);
