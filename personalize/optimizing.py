@@ -27,8 +27,13 @@ logger = logging.getLogger("personalize")
 def tend(now: datetime) -> None:
     """Weigh the flows anew whose time has come: a chore."""
     for flow in _due(now):
-        if flow.is_live(now):
+        if not flow.is_live(now):
+            continue
+        try:
             db.retried(partial(weigh, flow.pk, flow.client_id, now=now))
+        except Exception:
+            # The others are weighed all the same, and this one again the next time.
+            logger.exception("flow.not_weighed", extra={"ref": str(flow.ref)})
 
 
 def _due(now: datetime) -> QuerySet[Flow]:

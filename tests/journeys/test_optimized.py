@@ -11,7 +11,9 @@ from django.utils import timezone
 
 from personalize import flows, optimizing
 from personalize.analytics import bandits, breakdowns, results
-from personalize.models import Flow, FlowRevision, Variant
+from personalize.attribution import numbers
+from personalize.attribution.numbers import GUESTS
+from personalize.models import DailyNumbers, Flow, FlowRevision, Variant
 from tests.api import Api
 from tests.conftest import Database
 from tests.journeys.test_results import REVENUE, SIGNUP, visitor
@@ -247,6 +249,22 @@ def test_bandit__switched_off_or_paused__leaves_weights_alone(
     flows.transition(flow, "LIVE", now=timezone.now())
     chores.run(now=later())
     assert weights(flow) == {"A": 1, "B": 99}
+
+
+def test_bandit__that_cannot_read_the_numbers_of_one_flow__weighs_the_others(
+    on_sqlite: Database, api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, flow = optimized(api, name="Broken"), optimized(api)
+    for each in (broken, flow):
+        feed(api, each, A=(120, 5), B=(120, 40))
+    impossible = numbers.text([1, 5, 0, *([0] * 7)])
+    DailyNumbers.objects.filter(flow=broken).exclude(measure=GUESTS).update(sums=impossible)
+
+    chores.run(now=later())
+
+    assert weights(broken) == {"A": 50, "B": 50}
+    assert weights(flow) == {"A": 1, "B": 99}
+    assert "flow.not_weighed" in caplog.text
 
 
 # --- drafts, and others who are at it ---------------------------------------------------------
