@@ -31,7 +31,7 @@ _LEAST_CHANCE: Final = 0.001
 
 def rendered(flow: Flow, *, now: datetime) -> SafeString:
     """Return the section as HTML, of the flow as it runs."""
-    optimized = results.of(flow, now=now).optimized if flow.published_id is not None else None
+    optimized = results.optimized_of(flow, now=now) if flow.published_id else None
     shown_as = shown(flow, optimized, now=now)
     return SafeString(render_to_string("personalize/admin/weights.html", {"weights": shown_as}))
 
