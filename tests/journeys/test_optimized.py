@@ -1,8 +1,10 @@
 """Optimized traffic: weights follow the results, and results say so without plain intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -115,6 +117,7 @@ def test_weights__of_a_flow_whose_b_is_better__move_to_b_for_newcomers_alone(
     assert document["traffic"]["weightingAlgorithm"] == "MULTI_ARM_BANDIT"
     assert [each["weight"] for each in document["variants"]] == [1, 99]
     assert [each["split"] for each in document["traffic"]["splits"]] == [1, 99]
+    assert document["warnings"] == []
     flow.refresh_from_db()
     assert flow.published is not None
     assert flows.draft_of(flow) == flow.published.definition
@@ -310,24 +313,58 @@ def test_draft__that_takes_weights_by_hand_again__keeps_its_own(
 
 
 def test_bandit__on_several_workers_at_once__makes_one_revision(
-    on_postgres: Database, api: Api
+    database: Database, api: Api
 ) -> None:
     flow = optimized(api)
     feed(api, flow, A=(120, 5), B=(120, 40))
     now = later()
 
-    def work(_number: int) -> None:
+    at_once([partial(optimizing.tend, now)] * 8)
+
+    assert revisions(flow) == [(1, 1, False), (2, 2, True)]
+    assert weights(flow) == {"A": 1, "B": 99}
+
+
+def test_bandit__while_somebody_publishes__loses_neither(database: Database, api: Api) -> None:
+    flow = optimized(api)
+    feed(api, flow, A=(120, 5), B=(120, 40))
+    Variant.objects.filter(flow=flow, name="B").update(content='{"v": "new"}')
+    now = later()
+
+    def publish() -> None:
+        flows.publish(Flow.objects.select_related("published").get(pk=flow.pk), now=now)
+
+    at_once([partial(optimizing.tend, now), publish, partial(optimizing.tend, now)])
+
+    made = revisions(flow)
+    assert [number for number, _phase, _by in made] == [1, 2, 3]
+    assert sorted(is_by_bandit for _number, _phase, is_by_bandit in made) == [False, False, True]
+    assert weights(flow) == {"A": 1, "B": 99}
+    flow.refresh_from_db()
+    assert flow.published is not None
+    assert (flow.published.number, flow.published.definition["phase"]) == (3, 2)
+    assert flow.published.definition["variants"][1]["content"] == '{"v": "new"}'
+
+
+def at_once(works: Sequence[Callable[[], object]]) -> None:
+    """Do these in threads of their own, begun together."""
+    start = Barrier(len(works))
+
+    def do(work: Callable[[], object]) -> None:
         try:
-            optimizing.tend(now)
+            start.wait()
+            work()
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(work, range(8)))
+    with ThreadPoolExecutor(len(works)) as pool:
+        list(pool.map(do, works))
 
-    numbers = list(FlowRevision.objects.filter(flow=flow).values_list("number", flat=True))
-    assert sorted(numbers) == [1, 2]
-    assert weights(flow) == {"A": 1, "B": 99}
+
+def revisions(flow: Flow) -> list[tuple[int, int, bool]]:
+    """Return number, phase, and whether it is by the bandit, of each."""
+    rows = FlowRevision.objects.filter(flow=flow).order_by("number")
+    return [(each.number, each.definition["phase"], each.is_by_bandit) for each in rows]
 
 
 def test_content__changed_while_it_runs__goes_on_with_the_weights_in_force(
