@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
-from personalize import flows
+from personalize import flows, weighting
 from personalize.flows import FlowError
 from personalize.models import Flow, Variant
 from tracking import db
@@ -97,6 +97,12 @@ def _send_all_to(
     others = flow.variants.exclude(pk=variant.pk)
     if variant.weight > 0 and not others.filter(weight__gt=0).exists():
         raise FlowError("already_so", f"All traffic goes to “{variant.name}” already.")
+    if weighting.is_optimized(flow):
+        # From here on people decide: results set no weights any more.
+        flow.traffic_mode, flow.allocation = Flow.TrafficMode.UNIQUE, 100.0
+        Flow.objects.filter(pk=flow.pk).update(
+            traffic_mode=flow.traffic_mode, allocation=flow.allocation
+        )
     others.update(weight=0)
     flow.variants.filter(pk=variant.pk).update(weight=100)
     return flows.publish(flow, by=by, now=now).number

@@ -13,7 +13,7 @@ from typing import Final
 from django.db.models import QuerySet
 
 from personalize import catalogs, conf, flows, traffic, weighting
-from personalize.analytics import bandits
+from personalize.analytics import bandits, publications
 from personalize.goals.types import Goal
 from personalize.models import Flow, FlowRevision
 from personalize.snapshots import Definition
@@ -58,7 +58,7 @@ def weigh(flow_id: int, client_id: int, *, now: datetime) -> FlowRevision | None
     if flow is None:
         return None
     Flow.objects.filter(pk=flow_id).update(weighed_at=now)
-    run = bandits.run_of(list(FlowRevision.objects.filter(flow=flow_id).order_by("number")))
+    run = publications.run_of(list(FlowRevision.objects.filter(flow=flow_id).order_by("number")))
     goal = _primary(flow)
     if not run or goal is None:
         return None

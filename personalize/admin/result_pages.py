@@ -28,7 +28,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from personalize import concluding, flows, sample_size
-from personalize.admin import result_shown, result_words, status
+from personalize.admin import flow_weights, result_shown, result_words, status
 from personalize.admin.flow_pages import FlowPages
 from personalize.admin.result_forms import PlanForm, SpanForm
 from personalize.analytics import breakdowns, exports, publications, results
@@ -124,6 +124,8 @@ class ResultPages(FlowPages):
             **{f"{name}_url": f"?{_query(query, view=name)}" for name in ("always", "fixed")},
             **result_shown.context_of(found, view),
         }
+        if found.optimized is not None:
+            shown["weights"] = flow_weights.shown(flow, found.optimized, now=timezone.now())
         if asked.get("by"):
             goals = {str(each.ref): each for each in published.goals}
             goal = goals.get(asked.get("goal", "")) or next(iter(goals.values()), None)

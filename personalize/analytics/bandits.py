@@ -40,12 +40,6 @@ ByPhase = Mapping[int, Sums]
 Rules = Sequence[tuple[Goal, GoalRule]]
 
 
-def run_of(revisions: Sequence[FlowRevision], *, phase: int | None = None) -> list[Period]:
-    """Return the periods of an optimized flow whose guests add up, the last one being `phase`."""
-    periods = phases.periods_of((each.published_at, each.definition) for each in revisions)
-    return phases.run_of([each for each in periods if phase is None or each.phase <= phase])
-
-
 def history(flow: Flow) -> list[Divided]:
     """Return all phases of a flow, the first one first, with those who saw it first in each."""
     revisions = FlowRevision.objects.filter(flow=flow.pk).order_by("number")

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from personalize.analytics import arms, guestwise, publications, rules, samples
 from personalize.analytics.arms import Arm
 from personalize.analytics.guestwise import Gathered
-from personalize.analytics.types import Slice, Span
+from personalize.analytics.types import Slice
 from personalize.goals.types import Goal
 from personalize.models import Flow, Segment
 from personalize.statistics import report
@@ -48,8 +48,8 @@ def of(
     """
     Compare the variants within each part of the guests, by one goal (None: the primary one).
 
-    by: "device", "channel", or "segment:" with a friendly id. Raises UnknownPart, UnknownGoal,
-    and what `publications.of` raises.
+    by: "device", "channel", or "segment:" with a friendly id. Of a flow whose weights moved, the
+    guests alone are told. Raises UnknownPart, UnknownGoal, and what `publications.of` raises.
     """
     published = publications.of(flow, phase=phase)
     part = _part(flow, by)
@@ -60,11 +60,16 @@ def of(
     compared = arms.compared_arms(arms.arms_of(definition, has_held_out=True), definition)
     if goal is None or not compared:
         return []
-    span = Span(phase=published.phase, since=since, until=until)
+    span = published.span(since=since, until=until)
     parts = guestwise.gather(flow.pk, span, [goal.ref], by=part)
+    ordered = sorted(parts.items(), key=lambda item: str(item[0]))
+    if published.run:
+        return [
+            Slice(name=_named(by, part), guests=_counts(gathered, compared), comparisons=[])
+            for part, gathered in ordered
+        ]
     slices = [
-        _slice(_named(by, part), gathered, goal, compared, flow)
-        for part, gathered in sorted(parts.items(), key=lambda item: str(item[0]))
+        _slice(_named(by, part), gathered, goal, compared, flow) for part, gathered in ordered
     ]
     return _corrected(slices)
 
@@ -107,8 +112,11 @@ def _slice(name: str, gathered: Gathered, goal: Goal, compared: Sequence[Arm], f
         goals=[rules.rule_of(goal, is_primary=True)],
         settings=rules.settings_of(flow),
     )
-    counts = {arm.ref: gathered.count(arm.ref) for arm in compared}
-    return Slice(name=name, guests=counts, comparisons=judged.comparisons)
+    return Slice(name=name, guests=_counts(gathered, compared), comparisons=judged.comparisons)
+
+
+def _counts(gathered: Gathered, compared: Sequence[Arm]) -> dict[UUID, int]:
+    return {arm.ref: gathered.count(arm.ref) for arm in compared}
 
 
 def _measured(gathered: Gathered, goal: Goal, variant: UUID) -> Measured:

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from personalize.analytics import arms, course, guestwise, publications, rules, samples
+from personalize.analytics import arms, bandits, course, guestwise, publications, rules, samples
 from personalize.analytics.arms import Arm
 from personalize.analytics.guestwise import Gathered
 from personalize.analytics.publications import Published
@@ -21,6 +21,7 @@ from personalize.analytics.types import (
     FlowResults,
     GoalResult,
     Moment,
+    Optimized,
     Runs,
     Span,
     VariantResult,
@@ -51,12 +52,23 @@ def of(
     """
     Return what came of a flow, by all who saw it first in these days of a phase.
 
-    phase: None is the one that runs. has_course: with the effect over time, which is half of the
-    work. Raises NothingPublished and UnknownPhase.
+    phase: None is the one that runs; where results set the weights, all periods up to this one
+    are taken together. has_course: with the effect over time, which is half of the work. Raises
+    NothingPublished and UnknownPhase.
     """
     published = publications.of(flow, phase=phase)
-    span = Span(phase=published.phase, since=since, until=until)
+    span = published.span(since=since, until=until)
     return _Reading(flow, published, span, now=now).results(has_course=has_course)
+
+
+def optimized_of(flow: Flow, *, now: datetime) -> Optimized | None:
+    """
+    Return that part of the results alone, which costs no more where goals ask for single guests.
+
+    None where the flow does not run optimized. Raises NothingPublished.
+    """
+    published = publications.of(flow)
+    return _Reading(flow, published, published.span(), now=now).optimized()
 
 
 class _Reading:
@@ -83,6 +95,7 @@ class _Reading:
             mixed=self._guests(MIXED)["n"],
             attributable=known / total if total else None,
             report=judged,
+            optimized=self.optimized(),
             over_time=self._course() if has_course else [],
             by_day=self._by_day(),
             is_measuring=self.flow.measured_to is not None,
@@ -94,15 +107,32 @@ class _Reading:
         return dict(zip(numbers.SUMS, sums, strict=True))
 
     def _course(self) -> list[Moment]:
-        compared = arms.compared_arms(self.arms, self.definition)
+        compared = self._compared()
         if not compared or not self.goals:
             return []
         return course.over_time(self.days, self.goals[0], compared, rules.settings_of(self.flow))
 
     # --- judging ---
 
+    def optimized(self) -> Optimized | None:
+        """Judge a flow whose weights moved."""
+        run = self.published.run
+        if not run:
+            return None
+        ruled = [
+            (goal, rules.rule_of(goal, is_primary=at == 0)) for at, goal in enumerate(self.goals)
+        ]
+        by_phase = samples.phases(self.flow.pk, self.span)
+        return bandits.judged(run, by_phase, ruled, rules.settings_of(self.flow))
+
+    def _compared(self) -> list[Arm]:
+        """Choose what plain intervals compare: nothing where the weights moved."""
+        if self.published.run:
+            return []
+        return arms.compared_arms(self.arms, self.definition)
+
     def _report(self) -> Report | None:
-        compared = arms.compared_arms(self.arms, self.definition)
+        compared = self._compared()
         if not compared or not self.goals:
             return None
         counts = [

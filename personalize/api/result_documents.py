@@ -165,6 +165,39 @@ class PlanDocument(msgspec.Struct, kw_only=True):
     daysLeft: int | None
 
 
+class OptimizedGoalDocument(msgspec.Struct, kw_only=True):
+    """What a variant came to by a goal, each guest counted by the weight of their time."""
+
+    goalRef: UUID
+    name: str
+    mean: float | None
+    comparison: Annotated[
+        ComparisonDocument | None, Meta(description="With the control; null: it is the control.")
+    ]
+
+
+class OptimizedVariantDocument(msgspec.Struct, kw_only=True):
+    """A variant whose weight follows the results."""
+
+    variantRef: UUID
+    name: str
+    isControl: bool
+    share: Annotated[float, Meta(description="Of the guests who come now, from 0 to 1.")]
+    chanceToBeBest: float | None
+    guests: int
+    goals: list[OptimizedGoalDocument]
+
+
+class OptimizedDocument(msgspec.Struct, kw_only=True):
+    """What came of a flow whose weights moved: plain intervals would be wrong for it."""
+
+    note: str
+    hasMismatch: Annotated[
+        bool, Meta(description="In some period the guests do not fit its weights.")
+    ]
+    variants: list[OptimizedVariantDocument]
+
+
 class MomentVariant(msgspec.Struct, kw_only=True):
     """A variant's effect by the primary goal, as it stood."""
 
@@ -200,6 +233,10 @@ class ResultsDocument(msgspec.Struct, kw_only=True):
     verdict: Annotated[VerdictDocument | None, Meta(description="null where nothing is compared.")]
     plan: PlanDocument | None
     srm: Annotated[MismatchDocument | None, Meta(description="Sample-ratio mismatch.")]
+    optimized: Annotated[
+        OptimizedDocument | None,
+        Meta(description="Where results set the weights; verdict, plan and srm are null then."),
+    ]
     variants: list[VariantResultDocument]
     mixedGuests: Annotated[
         int, Meta(description="Guests who saw several variants: they count for none.")

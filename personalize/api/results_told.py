@@ -9,6 +9,7 @@ from personalize.analytics.types import (
     FlowResults,
     GoalResult,
     Moment,
+    Optimized,
     Runs,
     Slice,
     VariantResult,
@@ -34,6 +35,7 @@ def told(flow: Flow, found: FlowResults) -> dict[str, Any]:
         "verdict": _verdict(report) if report else None,
         "plan": _plan(report) if report else None,
         "srm": _mismatch(report) if report else None,
+        "optimized": _optimized(found.optimized) if found.optimized else None,
         "variants": [_variant(each) for each in found.variants],
         "mixedGuests": found.mixed,
         "attributableShare": found.attributable,
@@ -73,6 +75,33 @@ def _mismatch(report: Report) -> dict[str, Any]:
         "sequentialP": found.sequential_p_value,
         "guests": list(found.counts),
         "expected": list(found.expected),
+    }
+
+
+def _optimized(found: Optimized) -> dict[str, Any]:
+    return {
+        "note": found.note,
+        "hasMismatch": found.has_mismatch,
+        "variants": [
+            {
+                "variantRef": each.ref,
+                "name": each.name,
+                "isControl": each.is_control,
+                "share": each.share,
+                "chanceToBeBest": each.chance_to_be_best,
+                "guests": each.guests,
+                "goals": [
+                    {
+                        "goalRef": told.goal.ref,
+                        "name": told.goal.name,
+                        "mean": told.mean,
+                        "comparison": _comparison(told.comparison),
+                    }
+                    for told in each.goals
+                ],
+            }
+            for each in found.variants
+        ],
     }
 
 

@@ -18,7 +18,7 @@ from personalize.attribution.numbers import GUESTS
 from personalize.models import DailyNumbers, Flow, FlowRevision, Variant
 from tests.api import Api
 from tests.conftest import Database
-from tests.journeys.test_results import REVENUE, SIGNUP, visitor
+from tests.experiments import REVENUE, SIGNUP, visitor
 from tracking import chores, tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -564,3 +564,23 @@ def test_goal__that_single_guests_alone_tell__is_no_part_of_what_is_reweighted(
     names = {tuple(goal.goal.name for goal in each.goals) for each in found.variants}
     assert names == {("Signed up", "Spent")}
     assert [each.goals[0].mean for each in found.variants] == [None, None]
+
+
+def test_optimized_experiment__shipped__is_one_whose_weights_people_set(
+    database: Database, api: Api
+) -> None:
+    flow = optimized(api)
+    path = f"/v2/flowDefinitions/{flow.ref}"
+    told = api.read(f"{path}/results")
+    assert told["verdict"] is None
+    assert [each["share"] for each in told["optimized"]["variants"]] == [0.5, 0.5]
+    variant = next(each for each in flow.variants.all() if each.name == "B")
+
+    answer = api.post(
+        f"{path}/conclude", {"action": "SHIP", "variant": str(variant.ref)}, basic=True
+    )
+
+    shipped = api.json(answer)
+    assert shipped["traffic"]["weightingAlgorithm"] == "USER_DEFINED"
+    assert run(api, flow, visitor(api)) == "B"
+    assert api.read(f"{path}/results")["optimized"] is None
