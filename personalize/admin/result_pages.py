@@ -33,7 +33,6 @@ from personalize.admin.flow_pages import FlowPages
 from personalize.admin.result_forms import PlanForm, SpanForm
 from personalize.analytics import breakdowns, exports, publications, results
 from personalize.analytics.publications import NothingPublished, Published
-from personalize.analytics.types import Span
 from personalize.models import Flow
 from tracking.admin import payloads
 
@@ -207,11 +206,9 @@ class ResultPages(FlowPages):
             raise Http404 from None
         form = SpanForm(request.GET, flow=flow, phases=published.phases, goals=published.goals)
         asked = form.cleaned_data if form.is_valid() else {}
-        span = Span(
-            phase=asked.get("phase") or published.phase,
-            since=asked.get("since"),
-            until=asked.get("until"),
-        )
+        if asked.get("phase"):
+            published = publications.of(flow, phase=asked["phase"])
+        span = published.span(since=asked.get("since"), until=asked.get("until"))
         response = StreamingHttpResponse(
             exports.rows(flow, span), content_type=exports.CONTENT_TYPE
         )
