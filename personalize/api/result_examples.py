@@ -97,6 +97,7 @@ _RESULTS: Final = {
         "guests": [22050, 21970],
         "expected": [22010.0, 22010.0],
     },
+    "optimized": None,
     "variants": [
         _variant(_CONTROL, "Blue", 22050, 1094.0, None),
         _variant(_GREEN, "Green", 21970, 1224.0, _COMPARISON),
