@@ -311,17 +311,20 @@ def act(api: Api, flow: Flow, browser: str, what: str, number: int) -> None:
 
 
 @hypothesis.settings(
-    max_examples=searches(40),
+    max_examples=searches(20),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(st.lists(ACTS, min_size=2, max_size=9), st.randoms(use_true_random=False))
+@given(st.lists(ACTS, min_size=2, max_size=9), st.integers(0, 10**6))
 def test_numbers__of_any_story_in_any_order__equal_those_made_again_from_the_events(
     database: Database,
     api: Api,
     settings: Settings,
     story: list[tuple[str, int]],
-    chance: random.Random,
+    seed: int,
 ) -> None:
+    # What an example that failed has left behind.
+    InboxEntry.objects.all().delete()
+    FollowUp.objects.all().delete()
     settings.TRACKING = settings.TRACKING | {"DISPATCH": "inline"}
     by_time = {**SIGNUP, "name": "In time", "windowHours": 1}
     flow = experiment(api, SIGNUP, ORDERED, by_time, {"name": "Bounced", "kind": "BOUNCE"})
@@ -331,7 +334,7 @@ def test_numbers__of_any_story_in_any_order__equal_those_made_again_from_the_eve
         act(api, flow, browsers[at], what, number)
     waiting = list(InboxEntry.objects.values_list("ref", flat=True))
 
-    walk_in(chance.sample(waiting, len(waiting)))
+    walk_in(random.Random(seed).sample(waiting, len(waiting)))
     assert not FollowUp.objects.filter(attempts__gt=0).exists()
 
     kept = state(flow)
