@@ -76,9 +76,9 @@ def test_simulate_experiment__against_a_live_server__reports_too(
 
 @pytest.mark.slow
 def test_simulate_experiment__enough_guests__finds_all_three_out(
-    on_postgres: Database, capsys: pytest.CaptureFixture[str]
+    on_sqlite: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call_command("simulate_experiment", "--guests", "5000", "--lift", "0.6", "--json")
+    call_command("simulate_experiment", "--guests", "3000", "--lift", "0.6", "--json")
 
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     low, high = report["interval"]

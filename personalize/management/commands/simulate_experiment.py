@@ -66,7 +66,7 @@ class Command(BaseCommand):
                 conf.settings.changed(DISPATCH="worker"),
                 closing(LiveSite(options["url"]) if options["url"] else OwnSite()) as site,
             ):
-                found = trials.set_up(now=timezone.now())
+                found = trials.set_up(seed=options["seed"], now=timezone.now())
                 played = playing.play(
                     found, site, guests=guests, lift=lift, seed=options["seed"],
                     walk=_walk, progress=came,
