@@ -311,7 +311,7 @@ def act(api: Api, flow: Flow, browser: str, what: str, number: int) -> None:
 
 
 @hypothesis.settings(
-    max_examples=searches(20),
+    max_examples=searches(15),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(ACTS, min_size=2, max_size=9), st.integers(0, 10**6))

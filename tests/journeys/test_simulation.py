@@ -73,10 +73,10 @@ def test_simulate_experiment__against_a_live_server__reports_too(
     server = http_server(database_url=on_postgres.url)
 
     call_command(
-        "simulate_experiment", "--guests", "50", "--seed", "103", "--url", server.url, "--json"
+        "simulate_experiment", "--guests", "20", "--seed", "103", "--url", server.url, "--json"
     )
 
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["guests"] == 50
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["guests"] == 20
 
 
 @pytest.mark.slow
