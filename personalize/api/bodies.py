@@ -1,6 +1,6 @@
-"""What the doors for servers have in common: reading a body, and answering a page of a list."""
+"""What the doors for servers share: reading a body, finding a flow, answering a page of a list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -9,6 +9,8 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 from rest_framework.request import Request
 
+from personalize.models import Flow
+from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, read_body, read_document
 from tracking.api.pagination import offset_page
 
@@ -25,6 +27,15 @@ def read(request: Request, kind: type[B], *, code: str) -> B:
         return msgspec.convert(read_document(raw), kind)
     except msgspec.ValidationError as error:
         raise ApiError(400, code, f"The body is not valid: {error}.") from None
+
+
+def flow_of(request: Request, ref: str, *, along: Sequence[str] = ("client",)) -> Flow:
+    """Return the client's flow of this ref or friendlyId, with these relations. Raises ApiError."""
+    rows = Flow.objects.filter(client=client_of(request).id).select_related(*along)
+    flow = rows.named(ref).first()
+    if flow is None:
+        raise ApiError(404, "flow_unknown", "There is no flow with this ref or friendlyId.")
+    return flow
 
 
 def listed(

@@ -450,11 +450,7 @@ def _address(request: Request, flow: Flow) -> str:
 
 
 def _flow(request: Request, ref: str) -> Flow:
-    rows = Flow.objects.filter(client=client_of(request).id).select_related(*_READ_ALONG)
-    flow = rows.named(ref).first()
-    if flow is None:
-        raise ApiError(404, "flow_unknown", "There is no flow with this ref or friendlyId.")
-    return flow
+    return bodies.flow_of(request, ref, along=_READ_ALONG)
 
 
 def _body(request: Request, kind: type[B]) -> B:

@@ -9,10 +9,8 @@ from rest_framework.request import Request
 
 from personalize.analytics import breakdowns, results
 from personalize.analytics.publications import NothingPublished, UnknownPhase
-from personalize.api import result_examples, results_told
+from personalize.api import bodies, result_examples, results_told
 from personalize.api.result_documents import BreakdownDocument, ResultsDocument
-from personalize.models import Flow
-from tracking.api.authentication import client_of
 from tracking.api.base import ApiError, ServerViewSet, json_response
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
@@ -74,7 +72,7 @@ class FlowResultsViewSet(ServerViewSet):
 
     def retrieve(self, request: Request, ref: str) -> HttpResponse:
         """Read the results of a flow, and what to do."""
-        flow = _flow(request, ref)
+        flow = bodies.flow_of(request, ref)
         since, until = _days(request)
         try:
             found = results.of(
@@ -86,7 +84,7 @@ class FlowResultsViewSet(ServerViewSet):
 
     def breakdown(self, request: Request, ref: str) -> HttpResponse:
         """Read the results of a flow by parts of its guests."""
-        flow = _flow(request, ref)
+        flow = bodies.flow_of(request, ref)
         since, until = _days(request)
         by, goal = request.query_params.get("by", ""), _goal(request)
         try:
@@ -100,14 +98,6 @@ class FlowResultsViewSet(ServerViewSet):
         except (NothingPublished, UnknownPhase) as error:
             raise _refused(error) from None
         return json_response(results_told.told_slices(by, goal, found))
-
-
-def _flow(request: Request, ref: str) -> Flow:
-    rows = Flow.objects.filter(client=client_of(request).id).select_related("client")
-    flow = rows.named(ref).first()
-    if flow is None:
-        raise ApiError(404, "flow_unknown", "There is no flow with this ref or friendlyId.")
-    return flow
 
 
 def _refused(error: NothingPublished | UnknownPhase) -> ApiError:

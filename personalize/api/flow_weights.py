@@ -1,17 +1,15 @@
 """`/v2/flowDefinitions/{ref}/weights`: how a flow's guests were divided, period by period."""
 
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from personalize.analytics import bandits
 from personalize.analytics.types import Divided
+from personalize.api import bodies
 from personalize.api.traffic_documents import WeightsDocument
-from personalize.models import Flow
-from tracking.api.authentication import client_of
-from tracking.api.base import ApiError, ServerViewSet, json_response
+from tracking.api.base import ServerViewSet, json_response
 from tracking.api.routes import door
 from tracking.api.schema import Operation, Parameter, documented
 from tracking.events import stamp
@@ -34,7 +32,7 @@ class FlowWeightsViewSet(ServerViewSet):
 
     def retrieve(self, request: Request, ref: str) -> HttpResponse:
         """Read how a flow's guests were divided in each phase; where results do, they follow."""
-        flow = _flow(request, ref)
+        flow = bodies.flow_of(request, ref)
         periods = [_period(each) for each in bandits.history(flow)]
         return json_response(
             {"flowRef": flow.ref, "friendlyId": flow.friendly_id, "periods": periods}
@@ -57,17 +55,6 @@ def _period(period: Divided) -> dict[str, Any]:
             for ref, name in period.names.items()
         ],
     }
-
-
-def _flow(request: Request, ref: str) -> Flow:
-    rows = Flow.objects.filter(client=client_of(request).id)
-    try:
-        flow = rows.filter(ref=UUID(ref)).first()
-    except ValueError:
-        flow = rows.filter(friendly_id=ref).first()
-    if flow is None:
-        raise ApiError(404, "flow_unknown", "There is no flow with this ref or friendlyId.")
-    return flow
 
 
 _weights = FlowWeightsViewSet.as_view({"get": "retrieve"})
