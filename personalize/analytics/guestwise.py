@@ -48,13 +48,12 @@ class Gathered:
     ) -> dict[UUID, Sequence[int]]:
         """Return the sums that `sample` takes; `cap`: no guest counts for more."""
         visits = self.guests.get(variant, Counter())
-        total = [0] * len(numbers.SUMS)
+        total: Sequence[int] = [0] * len(numbers.SUMS)
         for seen, y, d, x in self.rows.get((variant, measure), ()):
             per = divided_by(goal, Total(y, d, x), seen)
             y = y if cap is None else min(y, cap)
             x = x if cap is None else min(x, cap)
-            own = (1, y, y * y, per, per * per, y * per, x, x * x, x * y, x * per)
-            total = [a + b for a, b in zip(total, own, strict=True)]
+            total = numbers.added(total, numbers.sums_of(y, per, x))
         all_visits = sum(seen * count for seen, count in visits.items()) * MICROS
         squares = sum(seen * seen * count for seen, count in visits.items()) * MICROS * MICROS
         guests = [self.count(variant), all_visits, squares, *([0] * (len(numbers.SUMS) - 3))]

@@ -37,19 +37,20 @@ def of_standing(
 ) -> dict[Key, Vector]:
     """Return what one person adds to the numbers: (flow, day, phase, variant, measure) -> sums."""
     if standing.is_mixed:
-        return {(flow_id, day, standing.phase, MIXED, GUESTS): _sums(standing.visits * MICROS)}
+        return {(flow_id, day, standing.phase, MIXED, GUESTS): sums_of(standing.visits * MICROS)}
     first = (flow_id, day, standing.phase, standing.variant)
-    added: dict[Key, Vector] = {(*first, GUESTS): _sums(standing.visits * MICROS)}
+    added: dict[Key, Vector] = {(*first, GUESTS): sums_of(standing.visits * MICROS)}
     for goal in goals:
         for measure in measures_of(goal):
             total = standing.totals.get(measure)
             if total is not None:
                 d = divided_by(goal, total, standing.visits)
-                added[(*first, measure)] = _sums(total.y, d, total.x)
+                added[(*first, measure)] = sums_of(total.y, d, total.x)
     return added
 
 
-def _sums(y: int, d: int = 0, x: int = 0) -> Vector:
+def sums_of(y: int, d: int = 0, x: int = 0) -> Vector:
+    """Return what one guest of these values adds to the sums of a measure, as in `SUMS`."""
     return (1, y, y * y, d, d * d, y * d, x, x * x, x * y, x * d)
 
 
