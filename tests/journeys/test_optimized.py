@@ -108,7 +108,8 @@ def test_weights__of_a_flow_whose_b_is_better__move_to_b_for_newcomers_alone(
     moved = weights(flow)
     assert moved == {"A": 1.0, "B": 99.0}
     assert {browser: run(api, flow, browser) for browser in seen} == seen
-    assert {run(api, flow, visitor(api)) for _ in range(6)} == {"B"}
+    newcomers = [run(api, flow, visitor(api)) for _ in range(20)]
+    assert newcomers.count("B") > 14, "one in a hundred still sees A"
     revision = FlowRevision.objects.get(flow=flow, number=2)
     assert (revision.is_by_bandit, revision.published_by, revision.definition["phase"]) == (
         True, None, 2,

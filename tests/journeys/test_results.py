@@ -466,6 +466,15 @@ def reweigh(api: Api, flow: Flow, **weights: float) -> None:
     api.json(api.put(f"/v2/flowDefinitions/{flow.ref}", kept))
 
 
+def until_both_are_seen(api: Api, flow: Flow) -> dict[str, str]:
+    """Let visitors come until each variant was seen; return what each browser saw."""
+    seen: dict[str, str] = {}
+    while set(seen.values()) != {"A", "B"}:
+        browser = visitor(api)
+        seen[browser] = run(api, flow, browser)
+    return seen
+
+
 def test_weights__changed_while_it_runs__move_nobody_and_begin_a_phase(
     database: Database, api: Api
 ) -> None:
@@ -475,7 +484,7 @@ def test_weights__changed_while_it_runs__move_nobody_and_begin_a_phase(
     reweigh(api, flow, A=1, B=9)
 
     assert {browser: run(api, flow, browser) for browser in before} == before
-    newcomers = [run(api, flow, visitor(api)) for _ in range(12)]
+    newcomers = [run(api, flow, visitor(api)) for _ in range(24)]
     assert newcomers.count("B") > newcomers.count("A")
     assert "mixed" not in sums(flow)
     phases = DailyNumbers.objects.filter(flow=flow).values_list("phase", flat=True)
@@ -485,12 +494,11 @@ def test_weights__changed_while_it_runs__move_nobody_and_begin_a_phase(
 
 def test_variant__without_a_share_any_more__is_kept_by_nobody(database: Database, api: Api) -> None:
     flow = experiment(api, SIGNUP)
-    browsers = [visitor(api) for _ in range(8)]
-    assert {run(api, flow, browser) for browser in browsers} == {"A", "B"}
+    seen = until_both_are_seen(api, flow)
 
     reweigh(api, flow, A=0, B=1)
 
-    assert {run(api, flow, browser) for browser in browsers} == {"B"}
+    assert {run(api, flow, browser) for browser in seen} == {"B"}
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(2))))
@@ -523,10 +531,7 @@ def test_guest__known_on_two_devices__keeps_what_was_seen_first(
     database: Database, api: Api
 ) -> None:
     flow = experiment(api, SIGNUP)
-    seen: dict[str, str] = {}
-    while set(seen.values()) != {"A", "B"}:
-        browser = visitor(api)
-        seen[browser] = run(api, flow, browser)
+    seen = until_both_are_seen(api, flow)
     first = next(iter(seen))
     other = next(browser for browser, variant in seen.items() if variant != seen[first])
 
