@@ -230,7 +230,7 @@ def _store(
             for pair, due_at in sorted(verdicts.due.items())
             if due_at is not None and known.get(pair, (0, None))[1] != due_at
         ],
-        on_conflict="(segment_id, guest_id) DO UPDATE SET due_at = excluded.due_at",
+        on_conflict=db.overwrite(("segment_id", "guest_id"), ("due_at",)),
     )
 
 

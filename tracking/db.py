@@ -131,6 +131,12 @@ def insert_rows(
         return list(statement.fetchall()) if returning else []
 
 
+def overwrite(key: Sequence[str], names: Iterable[str]) -> str:
+    """Return the `on_conflict` of rows that, where their key is known, say these columns anew."""
+    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in names)
+    return f"({', '.join(key)}) DO UPDATE SET {sets}"
+
+
 def update_rows(model: type[models.Model], rows: Iterable[Row], *, key: str, sets: str) -> None:
     """
     Update many rows in one statement.

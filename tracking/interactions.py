@@ -38,8 +38,7 @@ def store(acts: Sequence[tuple[Event, Act]]) -> None:
             for position, line in enumerate(act.lines or (Line(item=_NOTHING),))
         ],
         # An event may become another person's: whoever logs in has what they did before.
-        on_conflict='("event_ref", "position") DO UPDATE SET '
-        '"guest_id" = excluded."guest_id", "session_id" = excluded."session_id"',
+        on_conflict=db.overwrite(("event_ref", "position"), ("guest_id", "session_id")),
     )
 
 

@@ -12,12 +12,13 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from personalize.attribution.touched import HOLDOUT_TYPE, SHOWING_TYPES, Touched
+from personalize.attribution.touched import SHOWING_TYPES, Touched
 from personalize.devices import device
 from personalize.goals.folding import HELD_OUT
 from personalize.models import Exposure, Flow, FlowRevision
 from tracking import db
 from tracking.models import Event, Guest, Session
+from tracking.types import HOLDOUT_TYPE
 from tracking.wire.common import BOT_CHANNEL
 
 _FLOW_NAMES: Final = ("experiment_id", "experiment_name", "scenario")
@@ -44,6 +45,13 @@ def visit_of(session_id: int | None, guest_id: int) -> int:
     return session_id if session_id is not None else -guest_id
 
 
+def within(visits: Iterable[int]) -> Q:
+    """Select the events of these visits."""
+    sessions = {visit for visit in visits if visit > 0}
+    alone = {-visit for visit in visits if visit < 0}
+    return Q(session__in=sessions) | Q(session__isnull=True, guest__in=alone)
+
+
 def owners_of(visits: Collection[int]) -> set[int]:
     """Return whose these visits are as far as is known: they may turn out to be others'."""
     return set(Exposure.objects.filter(visit__in=visits).values_list("guest", flat=True))
@@ -51,15 +59,12 @@ def owners_of(visits: Collection[int]) -> set[int]:
 
 def keep(touched: Touched) -> None:
     """Write what these visits saw, as their events say now: a visit is whose first saw the flow."""
-    sessions = [visit for visit in touched.visits if visit > 0]
-    alone = [-visit for visit in touched.visits if visit < 0]
-    among = Q(session__in=sessions) | Q(session__isnull=True, guest__in=alone)
-    told = Event.objects.filter(among, type__in=SHOWING_TYPES)
+    told = Event.objects.filter(within(touched.visits), type__in=SHOWING_TYPES)
     by_visit: dict[tuple[int, int], list[Seen]] = {}
     told = told.exclude(guest__type=Guest.Type.BOT).exclude(channel=BOT_CHANNEL)
     for seen in read(told):
         by_visit.setdefault((seen.visit, seen.flow_id), []).append(seen)
-    devices = _devices(sessions)
+    devices = _devices([visit for visit in touched.visits if visit > 0])
     known = {
         (row.visit, row.flow_id): row for row in Exposure.objects.filter(visit__in=touched.visits)
     }
@@ -86,12 +91,10 @@ def keep(touched: Touched) -> None:
     db.insert_rows(Exposure, rows, on_conflict=_UPDATED)
 
 
-_UPDATED: Final = '("visit", "flow_id") DO UPDATE SET ' + ", ".join(
-    f'"{name}" = excluded."{name}"'
-    for name in (
-        "guest_id", "variant_ref", "phase", "exposed_at", "is_mixed", "channel", "device",
-    )
-)  # fmt: skip
+_UPDATED: Final = db.overwrite(
+    ("visit", "flow_id"),
+    ("guest_id", "variant_ref", "phase", "exposed_at", "is_mixed", "channel", "device"),
+)
 
 
 def _devices(session_ids: Sequence[int]) -> dict[int, str]:

@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
-
-from personalize.attribution.exposures import visit_of
+from personalize.attribution.exposures import visit_of, within
 from personalize.attribution.touched import MeasuredFlow, Members
 from personalize.goals.types import MICROS, Happening, Purchase
 from personalize.models import Exposure
@@ -20,11 +18,9 @@ def in_visits(rows: Sequence[Exposure], types: Collection[str]) -> dict[int, lis
     """Read what was done in the visits of these exposures, by visit, in one query."""
     if not rows or not types:
         return {}
-    sessions = {row.visit for row in rows if row.visit > 0}
-    alone = {-row.visit for row in rows if row.visit < 0}
-    among = Q(session__in=sessions) | Q(session__isnull=True, guest__in=alone)
     since = min(row.exposed_at for row in rows)
     found: dict[int, list[Happening]] = {}
+    among = within(row.visit for row in rows)
     events = Event.objects.filter(among, type__in=types, occurred_at__gte=since)
     for guest_id, session_id, type, at, data in events.values_list(
         "guest", "session", "type", "occurred_at", "data"
@@ -80,14 +76,6 @@ def bought_by(members: Members) -> list[Bought]:
         )
         for order in kept
     ]
-
-
-def by_person(members: Members) -> dict[int, list[Bought]]:
-    """Read what people have bought, by person, in one query."""
-    found: dict[int, list[Bought]] = {}
-    for order in bought_by(members):
-        found.setdefault(order.person, []).append(order)
-    return found
 
 
 def as_purchases(bought: Iterable[Bought], flow: MeasuredFlow) -> list[Purchase]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from personalize.attribution import exposures, standings, visits
+from personalize.attribution import exposures, happenings, standings, visits
 from personalize.attribution.exposures import visit_of
 from personalize.attribution.touched import Touched, flows_of
 from personalize.models import DailyNumbers, Exposure, Flow, GuestGoal
@@ -69,8 +69,10 @@ def settle(touched: Touched, *, now: datetime) -> None:
         exposures.keep(touched)
     rows = _exposures_of({*members, *touched.guests})
     flows = flows_of(rows)
-    visits.measure(rows, flows, touched, members)
-    standings.keep(rows, flows, touched, members, now=now)
+    has_commerce = any(flow.has_commerce for flow in flows.values())
+    bought = happenings.bought_by(members) if has_commerce else []
+    visits.measure(rows, flows, touched, bought)
+    standings.keep(rows, flows, touched, members, bought, now=now)
 
 
 def _have_seen(guest_ids: Collection[int]) -> bool:

@@ -4,12 +4,13 @@ What each person comes to: folded from what they saw and did, stored, and added 
 `settling` calls `keep` as its last step, with everything of the people at stake.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from personalize.attribution import happenings, numbers, visits
+from personalize.attribution.happenings import Bought, Span
 from personalize.attribution.touched import (
     Flows,
     MeasuredFlow,
@@ -20,7 +21,7 @@ from personalize.attribution.touched import (
 )
 from personalize.goals import folding, measuring
 from personalize.goals.folding import Standing, Total
-from personalize.goals.types import Amount, Goal, Visit
+from personalize.goals.types import Amount, Goal, Happening, Visit
 from personalize.models import Assignment, DailyNumbers, Exposure, GuestGoal
 from tracking import db, followers
 from tracking.followers import Changed
@@ -29,9 +30,18 @@ from tracking.followers import Changed
 BEFORE: Final = timedelta(days=14)
 _AT_ONCE = 2000
 
+#: What each person has bought.
+Orders = Mapping[int, Sequence[Bought]]
+
 
 def keep(
-    rows: Sequence[Exposure], flows: Flows, touched: Touched, members: Members, *, now: datetime
+    rows: Sequence[Exposure],
+    flows: Flows,
+    touched: Touched,
+    members: Members,
+    bought: Sequence[Bought],
+    *,
+    now: datetime,
 ) -> None:
     """Fold what each person saw of each flow, and store and add up the difference."""
     seen: dict[Pair, list[folding.Exposure]] = {}
@@ -41,8 +51,11 @@ def keep(
             seen.setdefault((row.flow_id, person), []).append(_exposure(row))
     old = _stored({*members, *touched.guests})
     firsts = {pair: folding.first_of(each).at for pair, each in seen.items()}
-    in_time = _in_time(firsts, flows, members)
-    before = _before(firsts, old, flows, touched, members)
+    orders: dict[int, list[Bought]] = {}
+    for order in bought:
+        orders.setdefault(order.person, []).append(order)
+    in_time = _in_time(firsts, flows, members, orders)
+    before = _before(firsts, old, flows, touched, members, orders)
     new = {
         (flow_id, person): folding.fold(
             each,
@@ -101,7 +114,7 @@ def _stored(guest_ids: Collection[int]) -> dict[Pair, Standing]:
 
 
 def _in_time(
-    firsts: Mapping[Pair, datetime], flows: Flows, members: Members
+    firsts: Mapping[Pair, datetime], flows: Flows, members: Members, orders: Orders
 ) -> dict[Pair, dict[UUID, Amount]]:
     """Measure by the goals that go by time from the first exposure on."""
     asked = {
@@ -117,22 +130,34 @@ def _in_time(
         spans.append((firsts[pair], firsts[pair] + reach))
     types = frozenset[str]().union(*(goal.types for goals in asked.values() for goal in goals))
     done = happenings.in_spans(spans, types, members)
-    has_commerce = any(goal.is_commerce for goals in asked.values() for goal in goals)
-    bought = happenings.by_person(members) if has_commerce else {}
     found: dict[Pair, dict[UUID, Amount]] = {}
     for (flow_id, person), goals in asked.items():
-        first = firsts[flow_id, person]
+        happened, paid = done.get(person, ()), orders.get(person, ())
         for goal in goals:
-            start, end = _span(goal, first)
-            happened = [each for each in done.get(person, ()) if start <= each.at < end]
-            orders = [each for each in bought.get(person, ()) if start <= each.at < end]
-            paid = happenings.as_purchases(orders, flows[flow_id])
-            amounts = measuring.measure(goal, happened, paid, Visit())
+            span = _span(goal, firsts[flow_id, person])
+            amounts = _within(span, [goal], flows[flow_id], happened, paid)
             found.setdefault((flow_id, person), {}).update(amounts)
     return found
 
 
-def _span(goal: Goal, first: datetime) -> tuple[datetime, datetime]:
+def _within(
+    span: Span,
+    goals: Iterable[Goal],
+    flow: MeasuredFlow,
+    happened: Iterable[Happening],
+    bought: Iterable[Bought],
+) -> dict[UUID, Amount]:
+    """Measure what of this was within the span."""
+    start, end = span
+    done = [each for each in happened if start <= each.at < end]
+    paid = happenings.as_purchases([each for each in bought if start <= each.at < end], flow)
+    amounts: dict[UUID, Amount] = {}
+    for goal in goals:
+        amounts |= measuring.measure(goal, done, paid, Visit())
+    return amounts
+
+
+def _span(goal: Goal, first: datetime) -> Span:
     if goal.returns is not None:
         return first + goal.returns[0], first + goal.returns[1]
     return first, first + (goal.window or timedelta())
@@ -144,6 +169,7 @@ def _before(
     flows: Flows,
     touched: Touched,
     members: Members,
+    orders: Orders,
 ) -> dict[Pair, dict[UUID, int]]:
     """Return what people came to in the time before their first exposure, by measure."""
     found: dict[Pair, dict[UUID, int]] = {}
@@ -152,23 +178,16 @@ def _before(
         standing = old.get(pair)
         if standing is None or standing.first_at != first or touched.reaches_before(first):
             asked.append(pair)
-            found[pair] = {}
         else:
             found[pair] = {m: total.x for m, total in standing.totals.items() if total.x}
     types = frozenset[str]().union(*(flows[flow_id].types for flow_id, _ in asked))
-    spans = [(firsts[pair] - BEFORE, firsts[pair]) for pair in asked]
-    done = happenings.in_spans(spans, types, members)
-    has_commerce = any(flows[flow_id].has_commerce for flow_id, _ in asked)
-    bought = happenings.by_person(members) if has_commerce else {}
-    for flow_id, person in asked:
-        flow, end = flows[flow_id], firsts[flow_id, person]
-        start = end - BEFORE
-        happened = [each for each in done.get(person, ()) if start <= each.at < end]
-        orders = [each for each in bought.get(person, ()) if start <= each.at < end]
-        paid = happenings.as_purchases(orders, flow)
-        for goal in flow.goals:
-            amounts = measuring.measure(goal, happened, paid, Visit())
-            found[flow_id, person] |= {m: each.y for m, each in amounts.items() if each.y}
+    spans = {pair: (firsts[pair] - BEFORE, firsts[pair]) for pair in asked}
+    done = happenings.in_spans(spans.values(), types, members)
+    for (flow_id, person), span in spans.items():
+        flow = flows[flow_id]
+        happened, paid = done.get(person, ()), orders.get(person, ())
+        amounts = _within(span, flow.goals, flow, happened, paid)
+        found[flow_id, person] = {m: each.y for m, each in amounts.items() if each.y}
     return found
 
 
@@ -220,9 +239,16 @@ def _write_assignments(
         for (flow_id, person) in sorted(changed)
         if (standing := new.get((flow_id, person))) is not None
     ]
-    names = [name for name in (rows[0] if rows else ()) if name not in ("flow_id", "guest_id")]
-    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in names)
-    db.insert_rows(Assignment, rows, on_conflict=f'("flow_id", "guest_id") DO UPDATE SET {sets}')
+    db.insert_rows(Assignment, rows, on_conflict=_ASSIGNED_ANEW)
+
+
+_ASSIGNED_ANEW: Final = db.overwrite(
+    ("flow_id", "guest_id"),
+    ("variant_ref", "phase", "first_at", "day", "is_mixed", "visits", "channel", "device"),
+)
+_TOTALLED_ANEW: Final = db.overwrite(
+    ("flow_id", "measure", "guest_id"), ("y", "d", "x", "reached_at")
+)
 
 
 def _delete_pairs(model: Any, pairs: Collection[Pair]) -> None:
@@ -236,11 +262,13 @@ def _delete_pairs(model: Any, pairs: Collection[Pair]) -> None:
 def _write_totals(
     changed: Collection[Pair], old: Mapping[Pair, Standing], new: Mapping[Pair, Standing]
 ) -> None:
-    rows, over = [], []
+    rows: list[dict[str, Any]] = []
+    over: dict[tuple[int, UUID], list[int]] = {}
     for pair in sorted(pair for pair in changed if pair in new):
         before = old[pair].totals if pair in old else {}
         after = new[pair].totals
-        over += [(pair, measure) for measure in before.keys() - after.keys()]
+        for measure in before.keys() - after.keys():
+            over.setdefault((pair[0], measure), []).append(pair[1])
         rows += [
             {
                 "flow_id": pair[0],
@@ -254,12 +282,9 @@ def _write_totals(
             for measure, total in after.items()
             if before.get(measure) != total
         ]
-    for (flow_id, guest_id), measure in over:
-        GuestGoal.objects.filter(flow=flow_id, guest=guest_id, measure=measure).delete()
-    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in ("y", "d", "x", "reached_at"))
-    db.insert_rows(
-        GuestGoal, rows, on_conflict=f'("flow_id", "measure", "guest_id") DO UPDATE SET {sets}'
-    )
+    for (flow_id, measure), guest_ids in sorted(over.items()):
+        GuestGoal.objects.filter(flow=flow_id, guest__in=guest_ids, measure=measure).delete()
+    db.insert_rows(GuestGoal, rows, on_conflict=_TOTALLED_ANEW)
 
 
 def measures_of(flow_id: int) -> list[UUID]:

@@ -11,9 +11,8 @@ from personalize.goals.types import Goal, Kind
 from personalize.models import Exposure, Flow
 from personalize.snapshots import Definition
 from tracking import clients
-from tracking.types import TRACKING_TYPE
+from tracking.types import HOLDOUT_TYPE, TRACKING_TYPE
 
-HOLDOUT_TYPE: Final = "HOLDOUT"
 #: Segment's event, and those of Ibexa's trackers: they count where they name a flow.
 NAMING_TYPES: Final = ("Experiment Viewed", "RENDERED", "CLICKRECOMMENDED")
 #: Types of events that can show a flow to somebody.

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from personalize.attribution import happenings
 from personalize.attribution.happenings import Bought
-from personalize.attribution.touched import Flows, MeasuredFlow, Members, Touched
+from personalize.attribution.touched import Flows, MeasuredFlow, Touched
 from personalize.goals import measuring
 from personalize.goals.types import Amount, Goal, Happening, Kind, Visit
 from personalize.models import Exposure
@@ -19,15 +19,16 @@ from tracking import db
 from tracking.models import Session
 
 
-def measure(rows: Sequence[Exposure], flows: Flows, touched: Touched, members: Members) -> None:
+def measure(
+    rows: Sequence[Exposure], flows: Flows, touched: Touched, bought: Sequence[Bought]
+) -> None:
     """Bring the amounts of these exposures to what happened in their visits."""
     heard = [row for row in rows if touched.concerns(row.visit) and row.flow_id in flows]
     types = frozenset[str]().union(*(flows[row.flow_id].types for row in heard))
     happened = happenings.in_visits(heard, types)
-    bought: dict[int, list[Bought]] = {}
-    if any(flow.has_commerce for flow in flows.values()):
-        for order in happenings.bought_by(members):
-            bought.setdefault(order.visit, []).append(order)
+    orders: dict[int, list[Bought]] = {}
+    for order in bought:
+        orders.setdefault(order.visit, []).append(order)
     stories = _stories(rows, flows, touched)
     changed = []
     for row in rows:
@@ -35,7 +36,7 @@ def measure(rows: Sequence[Exposure], flows: Flows, touched: Touched, members: M
         if flow is None:
             continue
         found: dict[Goal, dict[UUID, Amount]] = {}
-        found |= _by_orders(row, flow, bought.get(row.visit, ()))
+        found |= _by_orders(row, flow, orders.get(row.visit, ()))
         if row.visit in stories:
             found |= {
                 goal: measuring.measure(goal, [], [], stories[row.visit]) for goal in flow.bounces

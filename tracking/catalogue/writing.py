@@ -19,9 +19,7 @@ _SAID = (
     "name", "price", "currency", "url", "image", "description", "attributes", "content",
     "valid_from", "valid_to", "imported_at", "supplemented_at", "updated_at",
 )  # fmt: skip
-_OVERWRITE = '("client_id", "type", "item_id") DO UPDATE SET ' + ", ".join(
-    f'"{name}" = excluded."{name}"' for name in _SAID
-)
+_OVERWRITE = db.overwrite(("client_id", "type", "item_id"), _SAID)
 
 
 class UnknownItem(LookupError):
