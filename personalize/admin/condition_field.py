@@ -49,7 +49,11 @@ class ConditionWidget(forms.Widget):
         }
 
     class Media:
-        js = ["personalize/condition_lines.js", "personalize/conditions.js"]
+        js = [
+            "personalize/packing.js",
+            "personalize/condition_lines.js",
+            "personalize/conditions.js",
+        ]
         css = {"all": ["tracking/admin.css", "personalize/admin.css"]}
 
 

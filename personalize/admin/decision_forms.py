@@ -51,7 +51,7 @@ class DecisionWidget(forms.Widget):
         return context | {"editor": value}
 
     class Media:
-        js = ["personalize/decisions.js"]
+        js = ["personalize/packing.js", "personalize/decisions.js"]
         css = {"all": ["tracking/admin.css", "personalize/admin.css"]}
 
 

@@ -30,7 +30,11 @@ class GoalInline(FlowPartInline[Goal]):
     verbose_name_plural = _("goals: what success means")
 
     class Media:
-        js = ["personalize/condition_lines.js", "personalize/goals.js"]
+        js = [
+            "personalize/packing.js",
+            "personalize/condition_lines.js",
+            "personalize/goals.js",
+        ]
         css = {"all": ["tracking/admin.css", "personalize/admin.css", "personalize/goals.css"]}
 
 

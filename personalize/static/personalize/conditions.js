@@ -145,24 +145,10 @@
       });
     }
 
-    // A host may limit how many values a form has, and the order is that of the page.
     function pack() {
       place();
-      const inputs = [...editor.querySelectorAll("input[name], select[name]")].filter(
-        (each) => !each.classList.contains("pz-packed") && !each.disabled);
-      const values = {};
-      for (const each of inputs) {
-        if (each.type !== "checkbox" || each.checked) values[each.name] = each.value;
-        each.disabled = true;
-      }
-      const packed = editor.querySelector(".pz-packed");
-      packed.value = JSON.stringify(values);
-      packed.disabled = false;
-      // Coming back to the page, the inputs are there to be edited again.
-      window.addEventListener("pageshow", function () {
-        for (const each of inputs) each.disabled = false;
-        packed.disabled = true;
-      }, { once: true });
+      const inputs = [...editor.querySelectorAll("input[name], select[name]")];
+      window.pzPack(inputs, editor.querySelector(".pz-packed"));
     }
 
     function numberOf(part) {

@@ -240,23 +240,8 @@
     }
 
     function pack() {
-      // A host may limit how many values a form has; a table of a hundred rows has a thousand.
-      const values = {};
       one(".pz-order").value = every(".pz-grid-row").map((row) => row.dataset.row).join(",");
-      const inputs = every("input[name], select[name], textarea[name]").filter(
-        (each) => !each.classList.contains("pz-packed") && !each.disabled);
-      for (const each of inputs) {
-        if (each.type !== "checkbox" || each.checked) values[each.name] = each.value;
-        each.disabled = true;
-      }
-      const packed = one(".pz-packed");
-      packed.value = JSON.stringify(values);
-      packed.disabled = false;
-      // Coming back to the page, the inputs are there to be edited again.
-      window.addEventListener("pageshow", function () {
-        for (const each of inputs) each.disabled = false;
-        packed.disabled = true;
-      });
+      window.pzPack(every("input[name], select[name], textarea[name]"), one(".pz-packed"));
     }
 
     dropExtras();

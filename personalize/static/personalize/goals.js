@@ -210,23 +210,10 @@
       fit(goal);
     }
 
-    // A host may limit how many values a form has.
     function pack() {
-      const inputs = [...section.querySelectorAll("input[name], select[name]")].filter((each) =>
-        !each.disabled && !each.classList.contains("pz-goals-packed") && !/^goals-[A-Z_]+$/.test(each.name));
-      const values = {};
-      for (const each of inputs) {
-        if (each.type !== "checkbox" || each.checked) values[each.name] = each.value;
-        each.disabled = true;
-      }
-      const packed = section.querySelector(".pz-goals-packed");
-      packed.value = JSON.stringify(values);
-      packed.disabled = false;
-      // Coming back to the page, the inputs are there to be edited again.
-      window.addEventListener("pageshow", function () {
-        for (const each of inputs) each.disabled = false;
-        packed.disabled = true;
-      }, { once: true });
+      const inputs = [...section.querySelectorAll("input[name], select[name]")];
+      const ofGoals = inputs.filter((each) => !/^goals-[A-Z_]+$/.test(each.name));
+      window.pzPack(ofGoals, section.querySelector(".pz-goals-packed"));
     }
 
     section.classList.add("pz-scripted");
