@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from personalize.attribution import rebuilding
 from personalize.management.progress import Progress
 from personalize.models import Flow
+from personalize.models.flows import FlowQuerySet
 
 
 class Command(BaseCommand):
@@ -42,13 +42,13 @@ class Command(BaseCommand):
             self.stdout.write("No flow was ever published.")
 
 
-def _published() -> QuerySet[Flow]:
+def _published() -> FlowQuerySet:
     rows = Flow.objects.filter(published__isnull=False).select_related("client", "published")
     return rows.order_by("client", "friendly_id")
 
 
 def _flow(name: str) -> Flow:
-    found = [flow for flow in _published() if name in (flow.friendly_id, str(flow.ref))]
+    found = _published().named(name)[:2]
     if len(found) == 1:
         return found[0]
     if found:
