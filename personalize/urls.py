@@ -1,7 +1,5 @@
 """Every door of the app, under whatever prefix the host chose."""
 
-from django.urls import URLPattern, URLResolver
-
 from personalize.api import (
     analytics,
     decision_models,
@@ -15,11 +13,11 @@ from personalize.api import (
     traffic,
 )
 from personalize.api.dialects import callflows
-from tracking.api.routes import nowhere
+from tracking.api.routes import gathered, nowhere
 
 app_name = "personalize"
 
-urlpatterns: list[URLPattern | URLResolver] = [
+_DOORS = [
     *callflows.urlpatterns,
     *flow_definitions.urlpatterns,
     *flow_results.urlpatterns,
@@ -31,8 +29,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *segment_members.urlpatterns,
     *executions.urlpatterns,
     *traffic.urlpatterns,
-    *nowhere("v2/callFlows", "v2/flowDefinitions", "v2/decisionModels", "v2/offers"),
-    *nowhere("v2/offerTemplates", "v2/segments", "v2/executions", "v2/guests"),
-    *nowhere("v2/exclusionGroups", "v2/holdouts", "v2/analytics"),
-    *nowhere("v1/personalize", "personalize/v2"),
 ]
+
+urlpatterns = gathered([*_DOORS, *nowhere(_DOORS)])

@@ -1,14 +1,12 @@
 """Every door of the app, under whatever prefix the host chose."""
 
-from django.urls import URLPattern, URLResolver
-
 from tracking.api import events, extensions, guests, items, orders, sessions
 from tracking.api.dialects import ibexa, ibexa_items, segment, sitecore
-from tracking.api.routes import nowhere
+from tracking.api.routes import gathered, nowhere
 
 app_name = "tracking"
 
-urlpatterns: list[URLPattern | URLResolver] = [
+_DOORS = [
     *sitecore.urlpatterns,
     *segment.urlpatterns,
     *events.urlpatterns,
@@ -17,16 +15,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *extensions.urlpatterns,
     *items.urlpatterns,
     *orders.urlpatterns,
-    *ibexa_items.urlpatterns,
-    # Last of the doors: its addresses have room for any name.
-    *ibexa.urlpatterns,
-    *nowhere(
-        r"(?:(?:v1/)?events/)?v1\.2/(?:browser|events?)",
-        r"v2/(?:events|sessions|orders|orderitems)",
-        r"v2\.1/(?:guests|items|orders|orderitems)",
-        "v1/analytics-js",
-        "analytics-next",
-        r"analytics\.js/v1",
-        "v1/(?:batch|b|m|track|t|identify|i|page|p|screen|s|group|g|alias|a|projects)",
-    ),
 ]
+# The tracker's addresses have room for any name: nothing that looks like one leads nowhere.
+_IBEXA = [*ibexa_items.urlpatterns, *ibexa.urlpatterns]
+
+urlpatterns = gathered([*_DOORS, *nowhere(_DOORS), *_IBEXA])

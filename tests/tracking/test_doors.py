@@ -11,11 +11,10 @@ from urllib.parse import urlencode
 import pytest
 from django.db import OperationalError, connections
 
-import personalize.urls
-import tracking.urls
 from tests.api import Api
 from tests.conftest import Database
 from tests.factories import ClientFactory
+from tests.test_openapi import doors
 from tracking import clients, inbox
 from tracking.models import Client, Event, Guest, InboxEntry, QuarantinedMessage
 
@@ -634,8 +633,6 @@ def test_events__by_cursor__come_each_once(on_sqlite: Database, api: Api) -> Non
 
 
 def test_doors__under_atomic_requests_of_any_database__keep_their_own_transactions() -> None:
-    patterns = [*tracking.urls.urlpatterns, *personalize.urls.urlpatterns]
-
-    for pattern in patterns:
-        left_alone: set[str] = getattr(pattern.callback, "_non_atomic_requests", set())
-        assert left_alone >= set(connections), pattern
+    for address, view in doors():
+        left_alone: set[str] = getattr(view, "_non_atomic_requests", set())
+        assert left_alone >= set(connections), address

@@ -4,10 +4,10 @@ How doors get their addresses: with and without a trailing slash, and a JSON 404
 Called by the URL lists of both apps.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from django.urls import URLPattern, path, re_path, reverse
+from django.urls import URLPattern, URLResolver, include, path, reverse
 from rest_framework.request import Request
 
 from tracking.api.base import ApiError, DoorViewSet
@@ -42,14 +42,30 @@ def address(request: Request, name: str, *args: object) -> str:
     return reverse(f"{namespace}{name}", args=args)
 
 
-def nowhere(*families: str) -> list[URLPattern]:
+def gathered(patterns: Iterable[URLPattern]) -> list[URLPattern | URLResolver]:
     """
-    Answer what lies under these paths, and is no door, as the doors answer.
+    Put addresses that begin with the same folder below it, so that all others pass them by.
+
+    A site asks its addresses one after another: what comes behind ours, such as the site's own
+    pages, would wait for each of them.
+    """
+    folders: dict[str, list[URLPattern]] = {}
+    for pattern in patterns:
+        folder, _, rest = str(pattern.pattern).partition("/")
+        below = path(rest, pattern.callback, pattern.default_args, pattern.name)
+        folders.setdefault(f"{folder}/", []).append(below)
+    return [path(folder, include(below)) for folder, below in folders.items()]
+
+
+def nowhere(doors: Iterable[URLPattern]) -> list[URLPattern]:
+    """
+    Answer what lies below two folders of a door, and is no door, as the doors answer.
 
     The host's own page for a 404 has neither the JSON nor the CORS headers
     that clients need to tell their callers what is wrong.
     """
-    return [re_path(rf"^{family}/.+$", _nowhere) for family in families]
+    families = dict.fromkeys("/".join(str(each.pattern).split("/")[:2]) for each in doors)
+    return [path(f"{family}/<path:rest>", _nowhere) for family in families if "<" not in family]
 
 
 class NowhereViewSet(DoorViewSet):
@@ -58,7 +74,7 @@ class NowhereViewSet(DoorViewSet):
     #: Not in the API's documentation.
     schema = None
 
-    def refuse(self, request: Request) -> NoReturn:
+    def refuse(self, request: Request, rest: str) -> NoReturn:
         """Say so. Raises ApiError."""
         raise ApiError(404, "no_such_door", f"There is nothing at {request.path[:200]}.")
 
