@@ -23,11 +23,12 @@ import hypothesis
 import pytest
 import redis
 from django.db import connections, router
+from django.test import TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoDbBlocker
 
 from project.settings import env
-from tests import network, routers, services
+from tests import emptying, network, routers, services
 from tests.api import Api
 from tests.factories import ClientFactory
 from tests.thoroughness import THOROUGH
@@ -96,6 +97,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     network.guard()
+    TransactionTestCase._fixture_teardown = _empty_databases  # type: ignore[attr-defined]
     # Ending politely means running the fixtures' ends, which stop the servers.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -220,6 +222,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
+
+
+def _empty_databases(case: TransactionTestCase) -> None:
+    for alias in case._databases_names(include_mirrors=False):  # type: ignore[attr-defined]
+        emptying.empty(alias)
 
 
 @pytest.fixture(autouse=True)
