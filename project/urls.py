@@ -15,7 +15,7 @@ if settings.HAS_OPENAPI and settings.HAS_OPENAPI_SIDECAR:
     urlpatterns.append(path("api/", include("tracking.openapi")))
 
 urlpatterns += [
-    path("", include("tracking.urls")),
     path("", include("personalize.urls")),
+    path("", include("tracking.urls")),
     path("", include("project.shop_urls")),
 ]

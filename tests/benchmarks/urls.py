@@ -21,6 +21,6 @@ class ReferenceView(APIView):
 urlpatterns = [
     path("reference", ReferenceView.as_view()),
     path("reference/<path:tail>", ReferenceView.as_view()),
-    path("", include("tracking.urls")),
     path("", include("personalize.urls")),
+    path("", include("tracking.urls")),
 ]
