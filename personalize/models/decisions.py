@@ -1,22 +1,15 @@
 """Decision models: the draft that is edited, and the revisions that were published."""
 
-import uuid
 from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from tracking.models import Client
+from .made import Made, MadeQuerySet
 
 
-class DecisionModelQuerySet(models.QuerySet["DecisionModel"]):
-    def kept(self) -> "DecisionModelQuerySet":
-        """Models that nobody has deleted."""
-        return self.filter(deleted_at__isnull=True)
-
-
-class DecisionModel(models.Model):
+class DecisionModel(Made):
     """
     Rules that say which offer or content a guest gets: a table, or a registered callable.
 
@@ -24,17 +17,11 @@ class DecisionModel(models.Model):
     for ever, also after the model is deleted.
     """
 
-    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    client = models.ForeignKey(
-        Client, on_delete=models.CASCADE, related_name="+", verbose_name=_("client")
-    )
-    name = models.CharField(_("name"), max_length=200)
     friendly_id = models.CharField(
         _("friendly ID"),
         max_length=120,
         help_text=_("What flows name it by. Made from the name; fixed once published."),
     )
-    description = models.TextField(_("description"), blank=True)
     draft: "models.JSONField[Any, Any]" = models.JSONField(_("decision"), default=dict)
     published = models.ForeignKey(
         "personalize.DecisionRevision",
@@ -44,15 +31,8 @@ class DecisionModel(models.Model):
         related_name="+",
         verbose_name=_("published revision"),
     )
-    catalog_version = models.BigIntegerField(default=0, editable=False, db_index=True)
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-    modified_at = models.DateTimeField(_("modified at"), auto_now=True)
-    modified_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = DecisionModelQuerySet.as_manager()
+    objects = MadeQuerySet["DecisionModel"].as_manager()
 
     class Meta:
         verbose_name = _("decision model")
@@ -63,9 +43,6 @@ class DecisionModel(models.Model):
                 fields=["client", "friendly_id"], name="personalize_decision_id_unique"
             ),
         ]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class DecisionRevision(models.Model):

@@ -14,27 +14,17 @@ from personalize.bucketing import BUCKETS
 from tracking.models import Client
 
 from .decisions import DecisionModel
+from .made import Made, NamedQuerySet
 from .traffic import PERCENT, ExclusionGroup
 
 
-class FlowQuerySet(models.QuerySet["Flow"]):
-    def named(self, name: str) -> "FlowQuerySet":
-        """The flow of this ref or friendly ID."""
-        try:
-            return self.filter(ref=uuid.UUID(name))
-        except ValueError:
-            return self.filter(friendly_id=name)
-
-    def kept(self) -> "FlowQuerySet":
-        """Flows that nobody has deleted."""
-        return self.filter(deleted_at__isnull=True)
-
+class FlowQuerySet(NamedQuerySet["Flow"]):
     def unmeasured(self) -> "FlowQuerySet":
         """Flows of which not all that was seen is measured by the goals as they are."""
         return self.filter(measured_to__isnull=False)
 
 
-class Flow(models.Model):
+class Flow(Made):
     """
     An experience or an experiment: the draft that is edited, and its state.
 
@@ -71,21 +61,15 @@ class Flow(models.Model):
         PAUSED = "PAUSED", _("Paused")
         COMPLETED = "COMPLETED", _("Completed")
 
-    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    client = models.ForeignKey(
-        Client, on_delete=models.CASCADE, related_name="+", verbose_name=_("client")
-    )
     subtype = models.CharField(_("kind"), max_length=10, choices=Subtype.choices)
     type = models.CharField(
         _("delivered by"), max_length=24, choices=Type.choices, default=Type.API
     )
-    name = models.CharField(_("name"), max_length=200)
     friendly_id = models.CharField(
         _("friendly ID"),
         max_length=120,
         help_text=_("What a call names it by. Made from the name; fixed once published."),
     )
-    description = models.TextField(_("description"), blank=True)
     tags = models.JSONField(_("tags"), default=list, blank=True)
     status = models.CharField(
         _("status"), max_length=10, choices=Status.choices, default=Status.DRAFT
@@ -163,13 +147,6 @@ class Flow(models.Model):
     )
     measured_to = models.BigIntegerField(null=True, blank=True, editable=False)
     weighed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    catalog_version = models.BigIntegerField(default=0, editable=False, db_index=True)
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-    modified_at = models.DateTimeField(_("modified at"), auto_now=True)
-    modified_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = FlowQuerySet.as_manager()
 
@@ -182,9 +159,6 @@ class Flow(models.Model):
                 fields=["client", "friendly_id"], name="personalize_friendly_id_unique"
             ),
         ]
-
-    def __str__(self) -> str:
-        return self.name
 
     def is_live(self, now: datetime) -> bool:
         """Say whether the flow answers calls now; the stored status may lag behind the clock."""

@@ -3,17 +3,12 @@
 import uuid
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from tracking.models import Client
 
-
-class _KeptQuerySet(models.QuerySet[Any]):
-    def kept(self) -> "_KeptQuerySet":
-        """Rows that nobody has deleted."""
-        return self.filter(deleted_at__isnull=True)
+from .made import Made, MadeQuerySet
 
 
 class OfferTemplate(models.Model):
@@ -42,7 +37,7 @@ class OfferTemplate(models.Model):
         return self.name
 
 
-class Offer(models.Model):
+class Offer(Made):
     """
     Something to show or grant: attributes, and who can have it when.
 
@@ -56,15 +51,9 @@ class Offer(models.Model):
         PAUSED = "PAUSED", _("Paused")
         ARCHIVED = "ARCHIVED", _("Archived")
 
-    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    client = models.ForeignKey(
-        Client, on_delete=models.CASCADE, related_name="+", verbose_name=_("client")
-    )
     template = models.ForeignKey(
         OfferTemplate, on_delete=models.RESTRICT, related_name="offers", verbose_name=_("template")
     )
-    name = models.CharField(_("name"), max_length=200)
-    description = models.TextField(_("description"), blank=True)
     status = models.CharField(
         _("status"), max_length=8, choices=Status.choices, default=Status.DRAFT
     )
@@ -76,19 +65,9 @@ class Offer(models.Model):
     attributes: "models.JSONField[Any, Any]" = models.JSONField(
         _("attributes"), default=dict, blank=True
     )
-    catalog_version = models.BigIntegerField(default=0, editable=False, db_index=True)
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-    modified_at = models.DateTimeField(_("modified at"), auto_now=True)
-    modified_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = _KeptQuerySet.as_manager()
+    objects = MadeQuerySet["Offer"].as_manager()
 
     class Meta:
         verbose_name = _("offer")
         verbose_name_plural = _("offers")
-
-    def __str__(self) -> str:
-        return self.name

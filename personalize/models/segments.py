@@ -1,34 +1,23 @@
 """Saved audiences: segments, who is in them and was, and when that may change by time alone."""
 
-import uuid
 from typing import Any
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from tracking.models import Client, Guest
+from tracking.models import Guest
+
+from .made import Made, NamedQuerySet
 
 
-class SegmentQuerySet(models.QuerySet["Segment"]):
-    def named(self, name: str) -> "SegmentQuerySet":
-        """The segment of this ref or friendly ID."""
-        try:
-            return self.filter(ref=uuid.UUID(name))
-        except ValueError:
-            return self.filter(friendly_id=name)
-
-    def kept(self) -> "SegmentQuerySet":
-        """Segments that nobody has deleted."""
-        return self.filter(deleted_at__isnull=True)
-
+class SegmentQuerySet(NamedQuerySet["Segment"]):
     def unbuilt(self) -> "SegmentQuerySet":
         """Segments whose guests have not all been judged by the condition as it is now."""
         return self.kept().filter(built_to__isnull=False)
 
 
-class Segment(models.Model):
+class Segment(Made):
     """
     A set of guests: those for whom a condition holds, or those that a list names.
 
@@ -41,17 +30,11 @@ class Segment(models.Model):
         LIVE = "LIVE", _("By condition")
         LIST = "LIST", _("List")
 
-    ref = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    client = models.ForeignKey(
-        Client, on_delete=models.CASCADE, related_name="+", verbose_name=_("client")
-    )
-    name = models.CharField(_("name"), max_length=200)
     friendly_id = models.CharField(
         _("friendly ID"),
         max_length=120,
         help_text=_("What conditions and calls name it by. Made from the name, then fixed."),
     )
-    description = models.TextField(_("description"), blank=True)
     kind = models.CharField(_("kind"), max_length=4, choices=Kind.choices, default=Kind.LIVE)
     condition: "models.JSONField[Any, Any]" = models.JSONField(
         _("condition"), default=dict, blank=True
@@ -59,13 +42,6 @@ class Segment(models.Model):
     built_to = models.BigIntegerField(null=True, blank=True, editable=False)
     built_at = models.DateTimeField(_("built at"), null=True, blank=True, editable=False)
     reads_site = models.BooleanField(default=False, editable=False)
-    catalog_version = models.BigIntegerField(default=0, editable=False, db_index=True)
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-    modified_at = models.DateTimeField(_("modified at"), auto_now=True)
-    modified_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = SegmentQuerySet.as_manager()
 
@@ -78,9 +54,6 @@ class Segment(models.Model):
                 fields=["client", "friendly_id"], name="personalize_segment_unique"
             ),
         ]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class MembershipQuerySet(models.QuerySet["SegmentMembership"]):
