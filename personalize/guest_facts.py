@@ -11,7 +11,7 @@ from typing import Any, Final
 from personalize import sources
 from personalize.conditions import Facts, Needs
 from personalize.models import GuestGoal, SegmentMembership
-from tracking import events, guests, purchases
+from tracking import db, events, guests, purchases
 from tracking.guests import GuestFacts
 from tracking.purchases import CartContents, Purchases
 from tracking.types import ClientConfig
@@ -60,7 +60,7 @@ def of(guest: GuestFacts, segments: Collection[str] | None = None) -> dict[str, 
 def segments_of(guest_ids: Collection[int]) -> dict[int, list[str]]:
     """Return the friendly ids of the segments that guests are in now, in one query."""
     found: dict[int, list[str]] = {pk: [] for pk in guest_ids}
-    rows = SegmentMembership.objects.current().filter(guest__in=guest_ids)
+    rows = SegmentMembership.objects.current().filter(db.Among("guest", guest_ids))
     kept = rows.filter(segment__deleted_at__isnull=True)
     for guest_id, name in kept.values_list("guest", "segment__friendly_id"):
         found[guest_id].append(name)
@@ -76,7 +76,7 @@ def goals_of(
     Guest -> flow -> name of the goal, as it is published now -> when first, or true where nothing
     tells when. Flows that were deleted count as well.
     """
-    rows = GuestGoal.objects.filter(guest__in=guest_ids, flow__friendly_id__in=flows)
+    rows = GuestGoal.objects.filter(db.Among("guest", guest_ids), flow__friendly_id__in=flows)
     # A guest and a flow of one client are all there ever is in a row.
     told = rows.exclude(y=0).values_list(
         "guest", "flow__friendly_id", "measure", "reached_at", "flow__published__definition__goals"

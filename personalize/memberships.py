@@ -57,7 +57,7 @@ def follow_up(owed: Owed) -> None:
 
 
 def _hear_events(owed: Owed) -> None:
-    rows = Event.objects.filter(ref__in=owed.event_refs, guest__isnull=False)
+    rows = Event.objects.filter(db.Among("ref", owed.event_refs), guest__isnull=False)
     did: dict[int, dict[int, set[str]]] = {}
     told = rows.exclude(guest__type=Guest.Type.BOT)
     for client_id, guest_id, root_id, type in told.values_list(
@@ -105,7 +105,7 @@ def _hear_profiles(owed: Owed) -> None:
 def _people(guest_ids: Collection[int]) -> dict[int, set[int]]:
     """Return those who speak for these guests, by client; bots are nobody."""
     people: dict[int, set[int]] = {}
-    rows = Guest.objects.filter(pk__in=guest_ids).exclude(type=Guest.Type.BOT)
+    rows = Guest.objects.filter(db.Among("pk", guest_ids)).exclude(type=Guest.Type.BOT)
     for client_id, guest_id, root_id in rows.values_list("client", "pk", "root"):
         people.setdefault(client_id, set()).add(root_id or guest_id)
     return people
@@ -113,7 +113,7 @@ def _people(guest_ids: Collection[int]) -> dict[int, set[int]]:
 
 def _retire(guest_ids: Collection[int], *, now: datetime) -> None:
     """Who was merged into another is in no segment; from the lists the other one takes over."""
-    merged = Guest.objects.filter(pk__in=guest_ids, root__isnull=False)
+    merged = Guest.objects.filter(db.Among("pk", guest_ids), root__isnull=False)
     roots = dict(merged.values_list("pk", "root"))
     guests.lock({*roots, *(root for root in roots.values() if root)})
     held = SegmentMembership.objects.current().filter(guest__in=roots)
@@ -215,7 +215,7 @@ def _store(
     timed = [segment.id for segment in segments if segment.condition.is_timed]
     if not timed:
         return
-    rows = SegmentDue.objects.filter(segment__in=timed, guest__in=wanted)
+    rows = SegmentDue.objects.filter(db.Among("guest", wanted), segment__in=timed)
     known = {
         (segment, guest): (pk, due_at)
         for pk, segment, guest, due_at in rows.values_list("pk", "segment", "guest", "due_at")
@@ -248,13 +248,15 @@ def leave(pairs: Collection[tuple[int, int]], *, now: datetime) -> int:
     if not pairs:
         return 0
     segments, guests = ({pair[at] for pair in pairs} for at in (0, 1))
-    rows = SegmentMembership.objects.current().filter(segment__in=segments, guest__in=guests)
+    rows = SegmentMembership.objects.current().filter(
+        db.Among("guest", guests), segment__in=segments
+    )
     left = [
         pk
         for pk, segment, guest in rows.values_list("pk", "segment", "guest")
         if (segment, guest) in pairs
     ]
-    return SegmentMembership.objects.filter(pk__in=left).update(left_at=now)
+    return SegmentMembership.objects.filter(db.Among("pk", left)).update(left_at=now)
 
 
 def hear_of_list(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> None:

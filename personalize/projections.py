@@ -28,7 +28,7 @@ def concerns(told: Told) -> bool:
 
 def follow_up(owed: Owed) -> None:
     """Write the executions among these events."""
-    rows = Event.objects.filter(ref__in=owed.event_refs, type=TRACKING_TYPE)
+    rows = Event.objects.filter(db.Among("ref", owed.event_refs), type=TRACKING_TYPE)
     told = list(rows.select_related("guest"))
     fresh = _project(told)
     runs.count([event for event in told if event.flow_execution_ref in fresh])

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from tracking import catalogue, conf, interactions
+from tracking import catalogue, conf, db, interactions
 from tracking.commerce import folding
 from tracking.commerce.folding import Deed
 from tracking.commerce.vocabulary import CART_VERBS, Line, Verb
@@ -242,7 +242,7 @@ def _key(row: Cart) -> CartKey:
 
 
 def _members(people: Collection[int]) -> QuerySet[Guest]:
-    return Guest.objects.filter(Q(pk__in=people) | Q(root__in=people))
+    return Guest.objects.filter(db.Among("pk", people) | db.Among("root", people))
 
 
 def as_json(line: Line) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from django.apps import apps
 from django.db import OperationalError, connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from django.db.models.sql.compiler import SQLCompiler
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -95,6 +96,28 @@ def in_list(column: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
         return f"{column} = ANY(%s)", [list(values)]
     text = msgspec.json.encode([stored(value) for value in values]).decode()
     return f"{column} IN (SELECT value FROM json_each(%s))", [text]
+
+
+class Among(models.Func):
+    """
+    Filter for rows whose field is among any number of values: `filter(Among("guest", ids))`.
+
+    They travel as one parameter. Django's own `__in` has one each, which for a thousand takes
+    longer to prepare than the database takes to answer.
+    """
+
+    output_field = models.BooleanField()
+
+    def __init__(self, name: str, values: Iterable[Any]) -> None:
+        super().__init__(models.F(name))
+        self.values = list(values)
+
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *args: Any, **extra: Any
+    ) -> Any:
+        column, params = compiler.compile(self.get_source_expressions()[0])
+        test, values = in_list(column, self.values)
+        return test, [*params, *values]
 
 
 def insert_rows(

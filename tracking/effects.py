@@ -9,7 +9,7 @@ about one thing the newer counts.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tracking import conf, privacy, suppression
+from tracking import conf, db, privacy, suppression
 from tracking.followers import Owed
 from tracking.models import Device, Event, Group, Guest, Membership
 from tracking.types import USER_ID, IdentifierKey, Told, stamped
@@ -22,7 +22,7 @@ _DEFAULT_KIND = "1"
 def follow_up(owed: Owed) -> None:
     """Do what these events ask for."""
     events = Event.objects.filter(
-        ref__in=owed.event_refs, type__in=_EFFECTS, original__isnull=False
+        db.Among("ref", owed.event_refs), type__in=_EFFECTS, original__isnull=False
     )
     gone: set[int] = set()
     for event in events.select_related("guest").order_by("occurred_at", "message_id"):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from tracking import db
 from tracking.models import Event
 from tracking.types import HOLDOUT_TYPE, TRACKING_TYPE, ClientConfig
 from tracking.wire.common import IDENTITY_TYPE, VIEW_TYPE, id_text
@@ -154,7 +155,9 @@ def of_guests(
     found: dict[int, list[tuple[str, Mapping[str, Any], datetime]]] = {}
     if not members or not since:
         return found
-    rows = Event.objects.filter(_of_types(since), guest__in=members).order_by("-occurred_at")
+    rows = Event.objects.filter(_of_types(since), db.Among("guest", members)).order_by(
+        "-occurred_at"
+    )
     columns = rows.values_list("guest", "type", "data", "occurred_at")
     for guest_id, type, data, at in columns.iterator(chunk_size=_AT_ONCE):
         of_guest = found.setdefault(members[guest_id or 0], [])

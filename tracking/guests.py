@@ -127,20 +127,20 @@ def by_ids(guest_ids: Collection[int]) -> list[GuestFacts]:
 
 def members_of(guest_ids: Collection[int]) -> dict[int, int]:
     """Return everybody who speaks through these guests, themselves included: id -> survivor."""
-    rows = Guest.objects.filter(root__in=guest_ids).values_list("pk", "root")
+    rows = Guest.objects.filter(db.Among("root", guest_ids)).values_list("pk", "root")
     return {pk: pk for pk in guest_ids} | {pk: root for pk, root in rows if root is not None}
 
 
 def speakers_of(guest_ids: Collection[int]) -> set[int]:
     """Return those who speak for these guests: themselves, or whom they were merged into."""
-    rows = Guest.objects.filter(pk__in=guest_ids).values_list("pk", "root")
+    rows = Guest.objects.filter(db.Among("pk", guest_ids)).values_list("pk", "root")
     return {root or pk for pk, root in rows}
 
 
 def lock(guest_ids: Collection[int]) -> None:
     """Let no other worker lock these guests until the transaction ends; in one order."""
     if guest_ids and db.is_postgres():
-        rows = Guest.objects.filter(pk__in=guest_ids).order_by("pk")
+        rows = Guest.objects.filter(db.Among("pk", guest_ids)).order_by("pk")
         list(rows.select_for_update(no_key=True).values_list("pk"))
 
 

@@ -449,7 +449,7 @@ def _make_guests(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _guest_ids(refs: Iterable[UUID]) -> dict[UUID, int]:
-    return dict(Guest.objects.filter(ref__in=set(refs)).values_list("ref", "pk"))
+    return dict(Guest.objects.filter(db.Among("ref", set(refs))).values_list("ref", "pk"))
 
 
 def _strangers(messages: Sequence[Message], *, now: datetime) -> dict[UUID, int]:
@@ -646,7 +646,7 @@ def _browser_row(message: Message, locked: Locked) -> int | None:
 
 
 def _guests(ids: set[int]) -> dict[int, GuestKey]:
-    rows = Guest.objects.filter(pk__in=ids).values_list("pk", "ref", "root_id")
+    rows = Guest.objects.filter(db.Among("pk", ids)).values_list("pk", "ref", "root_id")
     return {pk: GuestKey(pk, ref, root_id or pk) for pk, ref, root_id in rows}
 
 

@@ -78,7 +78,7 @@ def _of_line(act: Act, position: int, line: Line) -> dict[str, Any]:
 
 def forget(event_refs: Sequence[UUID]) -> None:
     """Delete what these events were read as."""
-    Interaction.objects.filter(event_ref__in=event_refs).delete()
+    Interaction.objects.filter(db.Among("event_ref", event_refs)).delete()
 
 
 def deeds(rows: QuerySet[Interaction]) -> list[Deed]:

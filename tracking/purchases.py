@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
-from tracking import catalogue, money
+from tracking import catalogue, db, money
 from tracking.commerce import folding
 from tracking.items import CatalogueItem
 from tracking.models import Cart, Order, OrderItem
@@ -66,7 +66,7 @@ def of_guests(
     survivor, and names those who have bought anything.
     """
     by_guest: dict[int, list[Order]] = {}
-    for order in _newest(Order.objects.filter(guest__in=members)):
+    for order in _newest(Order.objects.filter(db.Among("guest", members))):
         of_guest = by_guest.setdefault(members[order.guest_id], [])
         if len(of_guest) < MOST_ORDERS:
             of_guest.append(order)

@@ -84,7 +84,7 @@ def follow_up(owed: Owed) -> None:
 
 def _follow_all(event_refs: Sequence[UUID], *, now: datetime) -> None:
     heard = list(
-        Event.objects.filter(ref__in=event_refs)
+        Event.objects.filter(db.Among("ref", event_refs))
         .select_related("guest__root")
         .order_by("occurred_at", "message_id")
     )

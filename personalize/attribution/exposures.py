@@ -49,12 +49,12 @@ def within(visits: Iterable[int]) -> Q:
     """Select the events of these visits."""
     sessions = {visit for visit in visits if visit > 0}
     alone = {-visit for visit in visits if visit < 0}
-    return Q(session__in=sessions) | Q(session__isnull=True, guest__in=alone)
+    return db.Among("session", sessions) | Q(db.Among("guest", alone), session__isnull=True)
 
 
 def owners_of(visits: Collection[int]) -> set[int]:
     """Return whose these visits are as far as is known: they may turn out to be others'."""
-    return set(Exposure.objects.filter(visit__in=visits).values_list("guest", flat=True))
+    return set(Exposure.objects.filter(db.Among("visit", visits)).values_list("guest", flat=True))
 
 
 def keep(touched: Touched) -> None:
@@ -66,7 +66,8 @@ def keep(touched: Touched) -> None:
         by_visit.setdefault((seen.visit, seen.flow_id), []).append(seen)
     devices = _devices([visit for visit in touched.visits if visit > 0])
     known = {
-        (row.visit, row.flow_id): row for row in Exposure.objects.filter(visit__in=touched.visits)
+        (row.visit, row.flow_id): row
+        for row in Exposure.objects.filter(db.Among("visit", touched.visits))
     }
     Exposure.objects.filter(
         pk__in=[row.pk for key, row in known.items() if key not in by_visit]
@@ -98,7 +99,7 @@ _UPDATED: Final = db.overwrite(
 
 
 def _devices(session_ids: Sequence[int]) -> dict[int, str]:
-    rows = Session.objects.filter(pk__in=session_ids).values_list("pk", "user_agent")
+    rows = Session.objects.filter(db.Among("pk", session_ids)).values_list("pk", "user_agent")
     return {pk: device(agent) if agent else "" for pk, agent in rows}
 
 

@@ -10,7 +10,7 @@ from personalize.attribution.exposures import visit_of, within
 from personalize.attribution.touched import MeasuredFlow, Members
 from personalize.goals.types import MICROS, Happening, Purchase
 from personalize.models import Exposure
-from tracking import money, purchases
+from tracking import db, money, purchases
 from tracking.models import Event, Order
 
 
@@ -40,7 +40,7 @@ def in_spans(
     if not spans or not types:
         return {}
     rows = Event.objects.filter(
-        guest__in=members,
+        db.Among("guest", members),
         type__in=types,
         occurred_at__gte=min(start for start, _ in spans),
         occurred_at__lt=max(end for _, end in spans),
@@ -65,7 +65,9 @@ class Bought:
 
 def bought_by(members: Members) -> list[Bought]:
     """Read what people have bought, in one query."""
-    kept = Order.objects.filter(guest__in=members).exclude(status=purchases.UNCOUNTED_STATUS)
+    kept = Order.objects.filter(db.Among("guest", members)).exclude(
+        status=purchases.UNCOUNTED_STATUS
+    )
     return [
         Bought(
             at=order.ordered_at,

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from personalize.attribution import numbers
 from personalize.models import DailyRuns, Execution, Flow
-from tracking import events
+from tracking import db, events
 from tracking.models import Event, Guest
 from tracking.types import TRACKING_TYPE
 from tracking.wire.common import BOT_CHANNEL
@@ -66,7 +66,7 @@ def recount(flow: Flow, *, since: date, kept_since: datetime) -> None:
     told = Event.objects.filter(flow_ref=flow.ref, type=TRACKING_TYPE).select_related("guest")
     for batch in events.in_batches(told):
         refs = [event.flow_execution_ref for event in batch if event.flow_execution_ref]
-        known = set(Execution.objects.filter(ref__in=refs).values_list("ref", flat=True))
+        known = set(Execution.objects.filter(db.Among("ref", refs)).values_list("ref", flat=True))
         parts = [
             _counted(event, flow.pk, zone)
             for event in batch

@@ -45,7 +45,7 @@ def follow_up(owed: Owed) -> None:
 
 def _touched_by(owed: Owed) -> Touched:
     touched = Touched()
-    rows = Event.objects.filter(ref__in=owed.event_refs, guest__isnull=False)
+    rows = Event.objects.filter(db.Among("ref", owed.event_refs), guest__isnull=False)
     told = rows.exclude(guest__type=Guest.Type.BOT)
     for guest_id, session_id, type, at in told.values_list(
         "guest", "session", "type", "occurred_at"
@@ -79,7 +79,7 @@ def _have_seen(guest_ids: Collection[int]) -> bool:
     """Say whether any of these people saw a flow."""
     people = guests.speakers_of(guest_ids)
     kin = {*guest_ids, *guests.members_of(people)}
-    return Exposure.objects.filter(guest__in=kin).exists()
+    return Exposure.objects.filter(db.Among("guest", kin)).exists()
 
 
 def locked_members(guest_ids: Collection[int]) -> dict[int, int]:
@@ -98,7 +98,7 @@ def locked_members(guest_ids: Collection[int]) -> dict[int, int]:
 
 
 def _exposures_of(guest_ids: Collection[int]) -> list[Exposure]:
-    return list(Exposure.objects.filter(guest__in=guest_ids).order_by("pk"))
+    return list(Exposure.objects.filter(db.Among("guest", guest_ids)).order_by("pk"))
 
 
 # --- as goals change -------------------------------------------------------------------

@@ -95,7 +95,7 @@ def _stored(guest_ids: Collection[int]) -> dict[Pair, Standing]:
     """Read the standings as they were."""
     totals: dict[Pair, dict[UUID, Total]] = {}
     for flow_id, guest_id, measure, y, d, x, at in GuestGoal.objects.filter(
-        guest__in=guest_ids
+        db.Among("guest", guest_ids)
     ).values_list("flow", "guest", "measure", "y", "d", "x", "reached_at"):
         totals.setdefault((flow_id, guest_id), {})[measure] = Total(y, d, x, at)
     return {
@@ -109,7 +109,7 @@ def _stored(guest_ids: Collection[int]) -> dict[Pair, Standing]:
             device=row.device,
             totals=totals.get((row.flow_id, row.guest_id), {}),
         )
-        for row in Assignment.objects.filter(guest__in=guest_ids)
+        for row in Assignment.objects.filter(db.Among("guest", guest_ids))
     }
 
 

@@ -95,7 +95,9 @@ def _stories(rows: Sequence[Exposure], flows: Flows, touched: Touched) -> dict[i
             asked.add(row.visit)
     if not asked:
         return {}
-    sessions = Session.objects.filter(pk__in=asked).values_list("pk", "views_count", "status")
+    sessions = Session.objects.filter(db.Among("pk", asked)).values_list(
+        "pk", "views_count", "status"
+    )
     return {
         pk: Visit(views, is_over=status == Session.Status.CLOSED) for pk, views, status in sessions
     }
