@@ -82,14 +82,15 @@ class Quantile:
     @property
     def variance(self) -> float | None:
         """
-        n times the squared standard error, which is the interval's length by that of a normal one.
+        n times the squared standard error: the interval's longer arm by that of a normal one.
 
-        (upper - lower) / (2 z), Woodruff (1952, JASA 47), as of the mean of n values.
+        Woodruff (1952, JASA 47) takes half of its length, as of the mean of n values. Where many
+        values are the same, counts and prices say, one arm may be 0 and the other a whole step.
         """
-        if self.lower is None or self.upper is None:
+        if self.lower is None or self.middle is None or self.upper is None:
             return None
         reach = normal_quantile((1.0 + self.ranks.level) / 2.0)
-        error = (self.upper - self.lower) / (2.0 * reach)
+        error = max(self.upper - self.middle, self.middle - self.lower) / reach
         return self.n * error * error
 
     @property

@@ -1,12 +1,14 @@
 """Quantiles: which values to fetch, and what can be said of them whatever their shape."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from personalize.statistics import Quantile, Reason, compare_quantiles, fixed, ranks
+from personalize.statistics import Quantile, Reason, compare_quantiles, fixed, ranks, sequence
 from tests.personalize.statistics.samples import Floats, chance_of
 from tests.thoroughness import searches
 
@@ -86,6 +88,32 @@ def test_quantile__an_interval_as_long_as_a_normal_one__has_its_error() -> None:
     found = Quantile(ranks=ranks(n=400), lower=5 - reach, middle=5.0, upper=5 + reach)
 
     assert found.variance == pytest.approx(400)
+
+
+def counts(draw: np.random.Generator, n: int) -> Floats:
+    return draw.poisson(2.674, size=n).astype(np.float64)
+
+
+def prices(draw: np.random.Generator, n: int) -> Floats:
+    """Few buy, at one of three prices: many values are the same."""
+    return draw.choice([0.0, 19.0, 29.0, 99.0], p=[0.85, 0.05, 0.05, 0.05], size=n)
+
+
+@pytest.mark.parametrize("shape, share", [(counts, 0.5), (prices, 0.9)])
+def test_compare_quantiles__of_values_that_are_often_the_same__is_seldom_significant(
+    shape: Callable[[np.random.Generator, int], Floats], share: float
+) -> None:
+    draw = np.random.default_rng(6)
+    runs = searches(400)
+    alarms = {"fixed": 0, "sequence": 0}
+    for _ in range(runs):
+        a, b = (quantile(shape(draw, 2000), share) for _ in range(2))
+        effect = compare_quantiles(control=a, treatment=b).difference
+        alarms["fixed"] += (fixed(effect).p_value or 1) < 0.05
+        alarms["sequence"] += (sequence(effect).p_value or 1) < 0.05
+
+    assert alarms["fixed"] / runs <= 0.05 + chance_of(0.05, runs=runs)
+    assert alarms["sequence"] / runs <= 0.05
 
 
 def test_compare_quantiles__no_effect__is_seldom_significant() -> None:
