@@ -14,7 +14,7 @@ from personalize.statistics.bayes import Posterior, posterior
 from personalize.statistics.effects import Contrast, Effect, compare
 from personalize.statistics.fixed import fixed
 from personalize.statistics.quantiles import Quantile, compare_quantiles
-from personalize.statistics.reweighting import Period, compare_reweighted
+from personalize.statistics.reweighting import Period, compare_reweighted, pooled
 from personalize.statistics.samples import Sample
 from personalize.statistics.sequences import sequence
 from personalize.statistics.types import Direction, GoalRule, Interval, Reason, Settings
@@ -42,6 +42,7 @@ class Comparison:
 
     Both have the same p-values. adjusted_p_value and adjusted_fixed_p_value: these, by Benjamini
     and Hochberg over all variants and goals. saved: the share of variance that CUPED took away.
+    is_enough: there are guests and conversions enough to say anything.
     """
 
     variant: str
@@ -51,6 +52,8 @@ class Comparison:
     difference: View
     lift: View
     saved: float
+    alpha: float
+    is_enough: bool
     adjusted_p_value: float | None = None
     adjusted_fixed_p_value: float | None = None
 
@@ -74,16 +77,24 @@ class Comparison:
 
     @property
     def outcome(self) -> Outcome:
-        """What the default view says: better, worse, or not yet clear."""
-        return self._outcome(self.difference.sequential)
+        """
+        What the default view says: better, worse, or not yet clear.
+
+        Of a goal that nothing was planned by, one of many that are looked at, by its corrected
+        p-value. A guardrail is to be heard at once.
+        """
+        return self._outcome(self.difference.sequential, self.adjusted_p_value)
 
     @property
     def fixed_outcome(self) -> Outcome:
         """What the classical view says."""
-        return self._outcome(self.difference.fixed)
+        return self._outcome(self.difference.fixed, self.adjusted_fixed_p_value)
 
-    def _outcome(self, interval: Interval) -> Outcome:
-        if interval.low is None or interval.high is None:
+    def _outcome(self, interval: Interval, corrected: float | None) -> Outcome:
+        if interval.low is None or interval.high is None or not self.is_enough:
+            return "UNCLEAR"
+        is_one_of_many = not (self.goal.is_primary or self.goal.is_guardrail)
+        if is_one_of_many and corrected is not None and corrected > self.alpha:
             return "UNCLEAR"
         is_up = self.goal.direction is Direction.INCREASE
         if interval.low > 0:
@@ -110,7 +121,8 @@ def comparison(
     """
     contrast = _contrast(control, treatment, settings)
     scale = abs(control.mean or 0.0)
-    return _viewed(variant, goal, contrast, settings, variants, scale)
+    is_enough = has_enough([control, treatment], settings)
+    return _viewed(variant, goal, contrast, settings, variants, scale, is_enough)
 
 
 def reweighted_comparison(
@@ -125,7 +137,25 @@ def reweighted_comparison(
     """Compare a variant with the control as `comparison` does, where their weights moved."""
     contrast = compare_reweighted(control=control, treatment=treatment)
     scale = abs(contrast.control or 0.0)
-    return _viewed(variant, goal, contrast, settings, variants, scale)
+    is_enough = has_enough([pooled(control), pooled(treatment)], settings)
+    return _viewed(variant, goal, contrast, settings, variants, scale, is_enough)
+
+
+def has_enough(measured: Sequence[Measured], settings: Settings) -> bool:
+    """Say whether variants have guests and conversions enough to be compared."""
+    guests = min(each.n for each in measured)
+    return guests >= settings.min_guests and conversions_of(measured) >= settings.min_conversions
+
+
+def conversions_of(measured: Sequence[Measured]) -> float:
+    """
+    Return how many conversions the smallest variant would have if it were like all of them.
+
+    Its own say less: where the variants are alike, it has few by chance as well.
+    """
+    guests = sum(each.n for each in measured)
+    share = min(each.n for each in measured) / guests if guests else 0.0
+    return share * sum(each.conversions for each in measured)
 
 
 def _viewed(
@@ -135,6 +165,7 @@ def _viewed(
     settings: Settings,
     variants: int,
     scale: float,
+    is_enough: bool,
 ) -> Comparison:
     together = variants if goal.is_primary else 1
     return Comparison(
@@ -145,6 +176,8 @@ def _viewed(
         difference=_view(contrast.difference, goal, settings, together, scale),
         lift=_view(contrast.lift, goal, settings, together, 1.0),
         saved=contrast.saved,
+        alpha=settings.alpha,
+        is_enough=is_enough,
     )
 
 

@@ -7,13 +7,15 @@ Called by `comparisons`. What is shown of an effect (`fixed`, `sequences`, `baye
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from personalize.statistics.samples import Sample
 from personalize.statistics.types import Interval, Reason
 
 #: Below this share of a variance, what is left of it is rounding.
 _ROUNDING = 1e-12
+#: A variant's own variance counts as much as everybody's once so many have converted.
+_TRUSTED_CONVERSIONS = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Effect:
     An estimate with its standard error, of `n` guests of both variants.
 
     freedom: Welch's degrees of freedom; None: so many that t is normal. pair: what a lift is of.
+    cautious: the same with the error to go by while few have converted; None: it is this one.
     Where error is None, `reason` says why, and nothing but the estimate can be said, if that.
     """
 
@@ -84,6 +87,7 @@ class Effect:
     error: float | None = None
     freedom: float | None = None
     pair: Pair | None = None
+    cautious: Effect | None = None
     reason: Reason | None = None
 
     @property
@@ -132,6 +136,11 @@ def compare(*, control: Sample, treatment: Sample, uses_cuped: bool = True) -> C
     CUPED (Deng, Xu, Kohavi & Walker 2013): each mean gives way to m - theta (mean of x - mean of
     everybody's x) with theta = cov(y, x) / var(x) of both variants together; of a ratio, with its
     linearized values in y's place.
+
+    A variant in which nobody has converted yet has no variance, as if its mean were known: so
+    much is wrong of variances while conversions are few, and a variant with a small share of the
+    traffic has few for long. The cautious effects shrink each variance s^2 towards everybody's,
+    s_p^2, where that is more: to s^2 + (s_p^2 - s^2) k / (k + conversions), with k = 50.
     """
     plain = _estimate(control), _estimate(treatment)
     n = control.n + treatment.n
@@ -149,10 +158,18 @@ def compare(*, control: Sample, treatment: Sample, uses_cuped: bool = True) -> C
     left = adjusted[0].spread + adjusted[1].spread
     # The mean of everybody's x moves both means alike, which a lift feels and a difference not.
     shared = theta * theta * pooled.x_variance / n
+    everybody = _estimate(pooled)
+    assert everybody is not None, "the guests of both are more than those of one"
+    everybody = _adjusted(everybody, pooled, theta, pooled.x_mean)
+    cautious = [
+        # Of a ratio, what denominators vary by everywhere, for as many as there are here.
+        shrunk(own, usual=everybody.spread * pooled.d / sample.d, conversions=sample.conversions)
+        for own, sample in zip(adjusted, (control, treatment), strict=True)
+    ]
     return Contrast(
         **means,
-        difference=difference(*adjusted),
-        lift=lift(*adjusted, shared=shared),
+        difference=replace(difference(*adjusted), cautious=difference(*cautious)),
+        lift=replace(lift(*adjusted, shared=shared), cautious=lift(*cautious, shared=shared)),
         saved=max(0.0, 1.0 - left / spread) if spread else 0.0,
     )
 
@@ -182,6 +199,12 @@ def _adjusted(found: Estimate, sample: Sample, theta: float, baseline: float) ->
     if left < found.spread * _ROUNDING:
         left = 0.0
     return Estimate(found.mean - theta * (sample.x_mean - baseline), left, found.n)
+
+
+def shrunk(found: Estimate, *, usual: float, conversions: float) -> Estimate:
+    """Shrink an estimate's spread towards what it usually is, where that is more (`compare`)."""
+    doubt = _TRUSTED_CONVERSIONS / (_TRUSTED_CONVERSIONS + conversions)
+    return replace(found, spread=found.spread + max(0.0, usual - found.spread) * doubt)
 
 
 def difference(control: Estimate, treatment: Estimate) -> Effect:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from personalize.statistics import planning
-from personalize.statistics.comparisons import Comparison, Measured, comparison
+from personalize.statistics.comparisons import Comparison, Measured, comparison, conversions_of
 from personalize.statistics.corrections import benjamini_hochberg
 from personalize.statistics.mismatch import Mismatch, mismatch
 from personalize.statistics.samples import Sample
@@ -83,7 +83,7 @@ def analyse(
     evidence = Evidence(
         names={variant.ref: variant.name for variant in variants},
         counts=counts,
-        conversions=sum(_sample(variant, primary).conversions for variant in variants),
+        conversions=conversions_of([_sample(variant, primary) for variant in variants]),
         planned=planned,
         days_left=_days_left(variants, planned, guests_a_day),
         mixed_share=mixed_share,

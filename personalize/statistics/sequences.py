@@ -18,7 +18,7 @@ def sequence(
     """
     Return the asymptotic confidence sequence, and its always-valid p-value.
 
-    With N guests of both variants, z = estimate / error and
+    With N guests of both variants, z = estimate / error (the cautious ones) and
     rho^2 = (-2 log alpha + log(1 - 2 log alpha)) / tuning, as `tuning` guests make it tightest:
     estimate ± error sqrt(2 (N rho^2 + 1) / (N rho^2) log(sqrt(N rho^2 + 1) / alpha)), and
     p = min(1, sqrt(N rho^2 + 1) exp(-N rho^2 z^2 / (2 (N rho^2 + 1)))).
@@ -28,9 +28,10 @@ def sequence(
     (Bonferroni). p stays that of this one: where p <= alpha / comparisons, the interval leaves
     out 0.
     """
-    score = effect.score
-    if score is None:
+    if effect.error is None:
         return Interval(reason=effect.reason)
+    effect = effect.cautious or effect
+    score = effect.score or 0.0
     log_alpha = math.log(alpha)
     grown = effect.n * (-2.0 * log_alpha + math.log1p(-2.0 * log_alpha)) / tuning
     half_log = 0.5 * math.log1p(grown)

@@ -76,7 +76,7 @@ class Settings:
     alpha: the share of experiments without any effect in which one may be claimed. power, mde
     (relative), base_rate, planned_guests (a variant; None: reckoned from the others): the plan.
     tuning: the number of guests (of both variants) at which a confidence sequence is tightest.
-    prior: None is flat. min_guests a variant and min_conversions in all: below, no verdict.
+    prior: None is flat. min_guests and min_conversions, of a variant: below, nothing is claimed.
     max_mixed_share: of guests who saw several variants. mismatch_alpha: of sample-ratio mismatch.
     Raises ValueError for what is out of range.
     """

@@ -44,9 +44,10 @@ class Evidence:
     """
     All that a verdict rests on.
 
-    names: by ref, in the order of counts, the guests of each. conversions: by the primary goal, of
-    all variants. planned: guests per variant. mixed_share: of all guests, those who saw several
-    variants. comparisons: one for each goal and variant but the control.
+    names: by ref, in the order of counts, the guests of each. conversions: by the primary goal, as
+    the smallest variant has them (`comparisons.conversions_of`). planned: guests per variant.
+    mixed_share: of all guests, those who saw several variants. comparisons: one for each goal and
+    variant but the control.
     """
 
     names: Mapping[str, str]
@@ -131,8 +132,8 @@ def _collecting(evidence: Evidence, settings: Settings, harmful: str = "") -> Ve
     if there < planned:
         sentence = f"Collecting: {there:,} of about {about(planned)} guests per variant"
     else:
-        needed = settings.min_conversions
-        sentence = f"Collecting: {evidence.conversions:,.0f} of at least {needed:,} conversions"
+        found, needed = evidence.conversions, settings.min_conversions
+        sentence = f"Collecting: {found:,.0f} of at least {needed:,} conversions per variant"
     if days:
         sentence += f", about {days:,} {'day' if days == 1 else 'days'} left"
     sentence = f"{sentence}. {harmful}".rstrip()

@@ -41,7 +41,27 @@ def test_verdict__nobody_yet__collects() -> None:
 def test_verdict__guests_without_conversions__collects_conversions() -> None:
     found = judged(converted(30_000, 3), converted(30_000, 4))
 
-    assert found.verdict.sentence == "Collecting: 7 of at least 10 conversions."
+    assert found.verdict.sentence == "Collecting: 4 of at least 10 conversions per variant."
+
+
+def test_verdict__a_small_control_that_nobody_converted_in_yet__goes_on() -> None:
+    # One in eight controls like this has no conversion at the rate of B, 2 %.
+    found = judged(converted(100, 0), converted(900, 18), weights=(1, 9))
+
+    assert found.verdict.code is Code.COLLECTING
+    assert [each.outcome for each in found.comparisons] == ["UNCLEAR"]
+
+
+def test_verdict__one_order_against_a_dozen__goes_on() -> None:
+    # One order alone is as expensive as all of them: nothing varies.
+    prices = [50, 58, 62, 70, 75, 80, 66, 61, 55, 90, 72, 68]
+    one = Sample.of([50.0] + [0.0] * 499, [1.0] + [0.0] * 499)
+    dozen = Sample.of([*prices, *[0.0] * 488], [1.0] * 12 + [0.0] * 488)
+
+    found = judged(one, dozen)
+
+    assert found.verdict.code is Code.COLLECTING
+    assert found.comparisons[0].outcome == "UNCLEAR"
 
 
 def test_verdict__fewer_guests_than_the_floor__names_no_winner_however_clear() -> None:
@@ -54,7 +74,7 @@ def test_verdict__a_clear_winner__is_shipped_before_the_planned_guests_are_there
 
     assert found.verdict.code is Code.SHIP
     assert found.verdict.variant == "b"
-    assert found.verdict.sentence == "Ship B: Checkout +120.0% (+55.3% to +229.2%)."
+    assert found.verdict.sentence == "Ship B: Checkout +120.0% (+52.7% to +241.5%)."
     assert found.planned > 5000
 
 
@@ -82,8 +102,8 @@ def test_verdict__a_winner_that_harms_a_guardrail__is_not_shipped() -> None:
 
     assert found.verdict.code is Code.KEEP_CONTROL
     assert found.verdict.sentence == (
-        "Keep the control: B is better, Checkout +120.0% (+55.3% to +229.2%), but worse by a"
-        " guardrail, Refunds +120.0% (+55.3% to +229.2%)."
+        "Keep the control: B is better, Checkout +120.0% (+52.7% to +241.5%), but worse by a"
+        " guardrail, Refunds +120.0% (+52.7% to +241.5%)."
     )
 
 
@@ -131,7 +151,7 @@ def test_verdict__a_clear_loser__keeps_the_control() -> None:
 
     assert found.verdict.code is Code.KEEP_CONTROL
     assert found.verdict.sentence == (
-        "Keep the control: B is worse, Checkout -54.5% (-69.6% to -35.6%)."
+        "Keep the control: B is worse, Checkout -54.5% (-70.7% to -34.5%)."
     )
 
 
@@ -199,7 +219,7 @@ def test_verdict__a_treatment_that_converts_nobody__keeps_the_control() -> None:
     found = judged(converted(5000, 220), converted(5000, 0))
 
     assert found.verdict.sentence == (
-        "Keep the control: B is worse, Checkout -0.044 (-0.0529 to -0.0351) over a control of"
+        "Keep the control: B is worse, Checkout -0.044 (-0.0549 to -0.0331) over a control of"
         " 0.044."
     )
 
@@ -208,7 +228,7 @@ def test_verdict__a_control_of_zero__tells_the_difference_itself() -> None:
     found = judged(converted(500, 0), converted(500, 60))
 
     assert found.verdict.sentence == (
-        "Ship B: Checkout +0.12 (+0.0711 to +0.169) over a control of 0."
+        "Ship B: Checkout +0.12 (+0.0594 to +0.181) over a control of 0."
     )
 
 
@@ -273,6 +293,23 @@ def test_report__several_variants_and_goals__adjusts_their_p_values() -> None:
         assert once is not None and always is not None
         assert (comparison.adjusted_fixed_p_value or 0) >= once
         assert (comparison.adjusted_p_value or 0) >= always
+
+
+def test_report__one_of_many_goals__is_marked_by_its_corrected_p_value() -> None:
+    goals = [CHECKOUT, *(replace(CHECKOUT, ref=f"g{at}", name="", is_primary=False)
+                         for at in range(10))]  # fmt: skip
+    counts = {f"g{at}": (200, 204) for at in range(1, 10)} | {"g0": (200, 280)}
+    more = [{ref: converted(5000, pair[at]) for ref, pair in counts.items()} for at in range(2)]
+
+    def marked(*, is_guardrail: bool) -> str:
+        rules = [goals[0], replace(goals[1], is_guardrail=is_guardrail), *goals[2:]]
+        found = judged(converted(5000, 200), converted(5000, 205), goals=rules, more=more)
+        mark = next(each for each in found.comparisons if each.goal.ref == "g0")
+        assert (mark.difference.sequential.p_value or 1) <= 0.05 < (mark.adjusted_p_value or 0)
+        return mark.outcome
+
+    assert marked(is_guardrail=False) == "UNCLEAR"
+    assert marked(is_guardrail=True) == "BETTER"
 
 
 def test_report__a_goal_that_a_variant_has_no_guests_of__is_not_known() -> None:
