@@ -27,8 +27,7 @@ from personalize.goals.types import Goal
 from personalize.models import Flow, FlowRevision
 from personalize.phases import Period
 from personalize.statistics import bandits, reweighting
-from personalize.statistics.comparisons import Comparison, reweighted_comparison
-from personalize.statistics.corrections import benjamini_hochberg
+from personalize.statistics.comparisons import Comparison, corrected, reweighted_comparison
 from personalize.statistics.mismatch import mismatch
 from personalize.statistics.samples import Sample
 from personalize.statistics.types import GoalRule, Settings
@@ -129,12 +128,7 @@ def _compared(
         for goal, rule in rules
         for ref in others
     }
-    always = benjamini_hochberg([each.difference.sequential.p_value for each in found.values()])
-    once = benjamini_hochberg([each.difference.fixed.p_value for each in found.values()])
-    return {
-        key: replace(each, adjusted_p_value=p, adjusted_fixed_p_value=fixed)
-        for (key, each), p, fixed in zip(found.items(), always, once, strict=True)
-    }
+    return dict(zip(found, corrected(found.values()), strict=True))
 
 
 def _of_periods(

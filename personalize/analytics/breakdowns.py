@@ -21,8 +21,7 @@ from personalize.analytics.types import Slice
 from personalize.goals.types import Goal
 from personalize.models import Flow, Segment
 from personalize.statistics import report
-from personalize.statistics.comparisons import Comparison, Measured
-from personalize.statistics.corrections import benjamini_hochberg
+from personalize.statistics.comparisons import Comparison, Measured, corrected
 from personalize.statistics.report import VariantData
 
 COLUMNS: Final = ("device", "channel")
@@ -127,14 +126,13 @@ def _measured(gathered: Gathered, goal: Goal, variant: UUID) -> Measured:
 
 
 def _corrected(slices: Sequence[Slice]) -> list[Slice]:
-    found: list[Comparison] = [each for part in slices for each in part.comparisons]
-    adjusted = iter(benjamini_hochberg([each.difference.sequential.p_value for each in found]))
+    found = iter(corrected([each for part in slices for each in part.comparisons]))
     return [
-        replace(
-            part,
-            comparisons=[
-                replace(each, adjusted_p_value=next(adjusted)) for each in part.comparisons
-            ],
-        )
+        replace(part, comparisons=[_one_of_many(next(found)) for _ in part.comparisons])
         for part in slices
     ]
+
+
+def _one_of_many(found: Comparison) -> Comparison:
+    """No part was planned for, whatever the goal is to the flow."""
+    return replace(found, goal=replace(found.goal, is_primary=False, is_guardrail=False))

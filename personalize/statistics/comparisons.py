@@ -6,11 +6,12 @@ Made by `report`; what `verdicts` judges, and what is shown in a row of results.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from personalize.statistics.bayes import Posterior, posterior
+from personalize.statistics.corrections import benjamini_hochberg
 from personalize.statistics.effects import Contrast, Effect, compare
 from personalize.statistics.fixed import fixed
 from personalize.statistics.quantiles import Quantile, compare_quantiles
@@ -139,6 +140,17 @@ def reweighted_comparison(
     scale = abs(contrast.control or 0.0)
     is_enough = has_enough([pooled(control), pooled(treatment)], settings)
     return _viewed(variant, goal, contrast, settings, variants, scale, is_enough)
+
+
+def corrected(comparisons: Iterable[Comparison]) -> tuple[Comparison, ...]:
+    """Correct the p-values for all that are looked at together: these."""
+    comparisons = tuple(comparisons)
+    always = benjamini_hochberg([each.difference.sequential.p_value for each in comparisons])
+    once = benjamini_hochberg([each.difference.fixed.p_value for each in comparisons])
+    return tuple(
+        replace(each, adjusted_p_value=p, adjusted_fixed_p_value=fixed_p)
+        for each, p, fixed_p in zip(comparisons, always, once, strict=True)
+    )
 
 
 def has_enough(measured: Sequence[Measured], settings: Settings) -> bool:

@@ -7,11 +7,16 @@ Called by analytics with what it read of the database, and by simulations.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from personalize.statistics import planning
-from personalize.statistics.comparisons import Comparison, Measured, comparison, conversions_of
-from personalize.statistics.corrections import benjamini_hochberg
+from personalize.statistics.comparisons import (
+    Comparison,
+    Measured,
+    comparison,
+    conversions_of,
+    corrected,
+)
 from personalize.statistics.mismatch import Mismatch, mismatch
 from personalize.statistics.samples import Sample
 from personalize.statistics.types import Direction, GoalRule, Settings
@@ -137,7 +142,7 @@ def _compared(
     goals: Sequence[GoalRule],
     settings: Settings,
 ) -> tuple[Comparison, ...]:
-    comparisons = [
+    return corrected(
         comparison(
             variant=treatment.ref,
             goal=goal,
@@ -148,12 +153,6 @@ def _compared(
         )
         for goal in goals
         for treatment in treatments
-    ]
-    adjusted = benjamini_hochberg([found.difference.sequential.p_value for found in comparisons])
-    fixed = benjamini_hochberg([found.difference.fixed.p_value for found in comparisons])
-    return tuple(
-        replace(found, adjusted_p_value=always, adjusted_fixed_p_value=once)
-        for found, always, once in zip(comparisons, adjusted, fixed, strict=True)
     )
 
 

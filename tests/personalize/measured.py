@@ -13,9 +13,10 @@ from personalize.attribution import numbers
 from personalize.goals.folding import MIXED
 from personalize.goals.measuring import step_ref
 from personalize.goals.types import MICROS
-from personalize.models import DailyNumbers, DailyRuns, Flow, Goal
+from personalize.models import Assignment, DailyNumbers, DailyRuns, Flow, Goal, GuestGoal
+from tests.factories import GuestFactory
 from tracking import db
-from tracking.models import Client
+from tracking.models import Client, Guest
 
 Vector = Sequence[int]
 
@@ -123,6 +124,31 @@ def happened(
         steps[goal.ref] = put[: round(len(put) * rate * 8)]
         return {ref: [(MICROS, MICROS, 0)] * len(each) for ref, each in steps.items()}
     return {goal.ref: [(MICROS, MICROS, 0)] * len(came)}
+
+
+def divide(flow: Flow, *, device: str, signups: Sequence[int], guests: int = 200) -> None:
+    """Add guests of a device, as many to each variant, of whom so many sign up."""
+    goal = Goal.objects.get(flow=flow, name="Signed up")
+    now = timezone.now()
+    for variant, count in zip(flow.variants.order_by("position"), signups, strict=True):
+        people = Guest.objects.bulk_create(
+            GuestFactory.build_batch(guests, client=flow.client, first_seen=now)
+        )
+        Assignment.objects.bulk_create(
+            Assignment(
+                flow=flow,
+                guest=guest,
+                variant_ref=variant.ref,
+                first_at=now,
+                day=now.date(),
+                device=device,
+            )
+            for guest in people
+        )
+        GuestGoal.objects.bulk_create(
+            GuestGoal(flow=flow, guest=guest, measure=goal.ref, y=MICROS, reached_at=now)
+            for guest in people[:count]
+        )
 
 
 def summed(values: Sequence[tuple[int, int, int]]) -> Vector:

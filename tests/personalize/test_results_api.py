@@ -180,6 +180,23 @@ def test_breakdown__by_device_and_segment__divides_the_guests(database: Database
     assert [part["part"] for part in by_segment["parts"]] == ["not in it"]
 
 
+def test_breakdown__by_many_parts__claims_nothing_for_one_that_stands_out(
+    on_sqlite: Database, api: Api, shop: Client
+) -> None:
+    flow = measured.experiment(shop, goals={"Signed up": measured.SIGNED_UP})
+    for part in range(10):
+        # In the first part alone far more sign up by the variant.
+        measured.divide(flow, device=f"device {part}", signups=(20, 55 if part == 0 else 20))
+
+    found = api.read(RESULTS.format(flow.ref) + "/breakdown", by="device")
+
+    compared = [part["variants"][1]["comparison"] for part in found["parts"]]
+    first = compared[0]
+    assert first["pValue"] < 0.05 < first["adjustedPValue"] == pytest.approx(10 * first["pValue"])
+    assert first["fixedPValue"] * 10 == pytest.approx(first["adjustedFixedPValue"])
+    assert {each["outcome"] for each in compared} == {"UNCLEAR"}
+
+
 # --- days and runs ------------------------------------------------------------------------
 
 
