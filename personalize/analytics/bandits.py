@@ -53,14 +53,21 @@ def history(flow: Flow) -> list[Divided]:
 def next_shares(flow: Flow, run: Sequence[Period], goal: Goal) -> dict[str, float]:
     """Return the shares of 1 that the results by a goal give those who come, by variant's ref."""
     span = Span(phase=run[-1].phase, earliest=run[0].phase)
-    sums = samples.summed(samples.phases(flow.pk, span).values())
+    by_phase = samples.phases(flow.pk, span)
     refs = list(run[-1].shares)
     weights = bandits.bandit_weights(
-        [_sample(sums, goal, UUID(ref)) for ref in refs],
+        _strata(run, by_phase, goal, [UUID(ref) for ref in refs]),
         direction=goal.direction,
         min_guests=MIN_GUESTS,
     )
     return dict(zip(refs, weights, strict=True))
+
+
+def _strata(
+    run: Sequence[Period], by_phase: ByPhase, goal: Goal, refs: Sequence[UUID]
+) -> list[list[Sample]]:
+    """Return the guests of each period, variant by variant."""
+    return [[_sample(by_phase.get(period.phase, {}), goal, ref) for ref in refs] for period in run]
 
 
 # --- what came of it -------------------------------------------------------------------
@@ -151,10 +158,9 @@ def _chances(run: Sequence[Period], by_phase: ByPhase, rules: Rules) -> dict[UUI
     if not rules or not rules[0][1].is_primary:
         return {}
     goal = rules[0][0]
-    sums = samples.summed([by_phase.get(period.phase, {}) for period in run])
     refs = [UUID(each["ref"]) for each in run[-1].definition["variants"]]
     chances = bandits.chances_to_be_best(
-        [_sample(sums, goal, ref) for ref in refs], direction=goal.direction
+        _strata(run, by_phase, goal, refs), direction=goal.direction
     )
     return dict(zip(refs, chances, strict=True))
 

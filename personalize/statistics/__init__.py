@@ -19,6 +19,7 @@ from personalize.statistics.report import Report, VariantData, analyse
 from personalize.statistics.reweighting import Period, compare_reweighted, reweighted
 from personalize.statistics.samples import MICRO, Sample
 from personalize.statistics.sequences import sequence
+from personalize.statistics.strata import stratified
 from personalize.statistics.types import Direction, GoalRule, Interval, Prior, Reason, Settings
 from personalize.statistics.verdicts import Code, Verdict
 
@@ -66,4 +67,5 @@ __all__ = [
     "ranks",
     "reweighted",
     "sequence",
+    "stratified",
 ]

@@ -19,6 +19,7 @@ from personalize.statistics.distributions import (
     normal_survival,
 )
 from personalize.statistics.samples import MICRO, Sample
+from personalize.statistics.strata import stratified
 from personalize.statistics.types import Direction
 
 #: Panels end so many standard deviations from each mean; a Beta's tail may be as long.
@@ -47,7 +48,7 @@ class _Belief:
 
 
 def bandit_weights(
-    samples: Sequence[Sample],
+    periods: Sequence[Sequence[Sample]],
     *,
     direction: Direction = Direction.INCREASE,
     floor: float = 0.01,
@@ -56,6 +57,7 @@ def bandit_weights(
     """
     Return each variant's share of the guests to come; they add up to 1.
 
+    periods: of each time in which weights stood still, a sample of each variant, in one order.
     floor + (1 - variants * floor) * P(best), so that no variant is ever given up; even where there
     are more variants than the floor allows, and until each has min_guests.
 
@@ -63,27 +65,36 @@ def bandit_weights(
     gives the variant with the best draw: so a guest gets a variant with the chance that it is the
     best. Weights that are this chance give the same in expectation, without drawing anything.
     """
-    even = [1.0 / len(samples)] * len(samples) if samples else []
-    if len(samples) * floor >= 1 or any(sample.n < min_guests for sample in samples):
-        return even
-    chances = chances_to_be_best(samples, direction=direction)
-    return [floor + (1.0 - len(samples) * floor) * chance for chance in chances]
+    variants = list(zip(*periods, strict=True))
+    count = len(variants)
+    guests = [sum(sample.n for sample in variant) for variant in variants]
+    if count * floor >= 1 or any(n < min_guests for n in guests):
+        return _even(count)
+    chances = chances_to_be_best(periods, direction=direction)
+    return [floor + (1.0 - count * floor) * chance for chance in chances]
+
+
+def _even(count: int) -> list[float]:
+    return [1.0 / count] * count if count else []
 
 
 def chances_to_be_best(
-    samples: Sequence[Sample], *, direction: Direction = Direction.INCREASE
+    periods: Sequence[Sequence[Sample]], *, direction: Direction = Direction.INCREASE
 ) -> list[float]:
     """
     Return the chance that each variant's mean is the best one: they add up to 1.
 
+    periods: as of `bandit_weights`. Variants are compared within each (`strata`): on good days the
+    variant with most of the traffic has most of the guests who would have converted anyway.
+
     The integral of f_k(x) product of F_j(x), j not k, by Gauss and Legendre's rule over panels that
     follow each posterior: Beta(1 + conversions, 1 + others) where each guest converts or not
-    (Scott 2010, Appl. Stochastic Models Bus. Ind. 26), else normal about the mean. All alike where
-    nothing is known of one.
+    (Scott 2010, Appl. Stochastic Models Bus. Ind. 26) in one period alone, else normal about the
+    mean. All alike where nothing is known of one.
     """
-    beliefs = _beliefs(samples)
+    beliefs = _beliefs(periods)
     if not beliefs:
-        return [1.0 / len(samples)] * len(samples) if samples else []
+        return _even(len(periods[0]) if periods else 0)
     chances = [0.0] * len(beliefs)
     for low, high in pairwise(_edges(beliefs)):
         middle, half = (low + high) / 2.0, (high - low) / 2.0
@@ -119,7 +130,15 @@ def _edges(beliefs: Iterable[_Belief]) -> list[float]:
     return sorted(edges)
 
 
-def _beliefs(samples: Sequence[Sample]) -> list[_Belief]:
+def _beliefs(periods: Sequence[Sequence[Sample]]) -> list[_Belief]:
+    held = [period for period in periods if any(sample.n for sample in period)]
+    if len(held) > 1:
+        found = stratified(held) or []
+        return [_normal(each.mean, math.sqrt(each.spread)) for each in found]
+    return _beliefs_of_one(held[0] if held else ())
+
+
+def _beliefs_of_one(samples: Sequence[Sample]) -> list[_Belief]:
     if all(sample.is_binary for sample in samples):
         return [_beta(sample) for sample in samples]
     known = [

@@ -19,7 +19,7 @@ def test_weights__of_any_results__add_up_and_leave_each_a_hundredth(
     reached: list[int], guests: int
 ) -> None:
     samples = [Sample.of([1] * each + [0] * (guests - each)) for each in reached]
-    shares = dict(zip(VARIANTS, bandit_weights(samples), strict=False))
+    shares = dict(zip(VARIANTS, bandit_weights([samples]), strict=False))
 
     weights = weighting.from_shares(shares)
 
