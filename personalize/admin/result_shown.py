@@ -88,6 +88,7 @@ def _progress(report: Report) -> dict[str, Any]:
             "left": result_words.days_left(report.days_left),
         },
         "power": result_words.share(report.power),
+        "enough": result_words.guests_per_variant(report.enough),
     }
 
 

@@ -7,9 +7,10 @@ Called by the admin's results page, the API and `simulate_experiment`.
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from personalize.analytics import arms, bandits, course, guestwise, publications, rules, samples
 from personalize.analytics.arms import Arm
@@ -36,8 +37,9 @@ from personalize.statistics.comparisons import Comparison, Measured
 from personalize.statistics.report import Report, VariantData
 from personalize.statistics.samples import Sample
 
-#: By the guests of how many days it is reckoned how many come a day.
-_RECENT: Final = 7
+#: By the guests of today and of so many days before it is reckoned how many come a day.
+_RECENT: Final = timedelta(days=6)
+_AN_HOUR: Final = timedelta(hours=1)
 
 
 def of(
@@ -151,15 +153,15 @@ class _Reading:
         )
 
     def _guests_a_day(self, counts: Sequence[Sequence[int]]) -> float:
+        """Say how many come a day now: 0 where nobody has of late, as to a paused flow."""
         if not counts:
             return 0.0
-        days = list(self.days)
-        recent = [
-            sum(count)
-            for day, count in zip(days, counts, strict=True)
-            if day > days[-1] - timedelta(days=_RECENT)
-        ]
-        return sum(recent) / min(_RECENT, (days[-1] - days[0]).days + 1)
+        zone = ZoneInfo(self.flow.client.time_zone)
+        first = max(next(iter(self.days)), self.now.astimezone(zone).date() - _RECENT)
+        recent = [sum(count) for day, count in zip(self.days, counts, strict=True) if day >= first]
+        # The day is not over: an hour of the first one is no day with few guests.
+        since = datetime.combine(first, time.min, tzinfo=zone)
+        return sum(recent) / (max(self.now - since, _AN_HOUR) / timedelta(days=1))
 
     def _data(self, arm: Arm) -> VariantData:
         return VariantData(

@@ -16,7 +16,7 @@ VerdictCode: TypeAlias = Annotated[
         description="COLLECTING: too early to say. UNHEALTHY: what was measured cannot be "
         "trusted, so no winner is named. SHIP: a variant won. KEEP_CONTROL: the variants are "
         "worse, or the winner does harm. NO_DIFFERENCE: the planned guests are there, and "
-        "nothing was found.",
+        "what was looked for is ruled out, or would have shown.",
     ),
 ]
 Outcome: TypeAlias = Annotated[
@@ -158,9 +158,22 @@ class MismatchDocument(msgspec.Struct, kw_only=True):
 class PlanDocument(msgspec.Struct, kw_only=True):
     """How far the experiment is."""
 
-    guestsPerVariant: int
+    guestsPerVariant: Annotated[
+        int, Meta(description="As one look at the end, by the classical view, would need them.")
+    ]
+    enoughGuestsPerVariant: Annotated[
+        int,
+        Meta(
+            description="As the default view needs them, which may be looked at whenever. Between "
+            "the two numbers an experiment goes on unless what it looks for is ruled out."
+        ),
+    ]
     power: Annotated[
-        float, Meta(description="The chance that the guests there are show what is looked for.")
+        float,
+        Meta(
+            description="The chance that the guests there are show what is looked for, by the "
+            "default view."
+        ),
     ]
     daysLeft: int | None
 

@@ -89,7 +89,12 @@ _RESULTS: Final = {
         "variant": _GREEN,
         "daysLeft": None,
     },
-    "plan": {"guestsPerVariant": 21106, "power": 0.84, "daysLeft": 0},
+    "plan": {
+        "guestsPerVariant": 21106,
+        "enoughGuestsPerVariant": 46739,
+        "power": 0.36,
+        "daysLeft": 0,
+    },
     "srm": {
         "found": False,
         "p": 0.71,

@@ -62,6 +62,7 @@ def _verdict(report: Report) -> dict[str, Any]:
 def _plan(report: Report) -> dict[str, Any]:
     return {
         "guestsPerVariant": report.planned,
+        "enoughGuestsPerVariant": report.enough,
         "power": report.power,
         "daysLeft": report.days_left,
     }

@@ -8,10 +8,14 @@ two variants with as many guests each.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from personalize.statistics.distributions import normal_quantile, normal_survival
+
+#: Who would wait longer waits for something else.
+MOST_DAYS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +38,29 @@ class Plan:
         reach = normal_quantile(1 - alpha / 2) + normal_quantile(power)
         return max(2, math.ceil(reach * reach * self.variance / (self.effect * self.effect)))
 
-    def power(self, *, guests: int, alpha: float = 0.05) -> float:
-        """Return the chance that so many guests per variant show the effect, at one look."""
+    def power(self, *, guests: int, reach: float) -> float:
+        """
+        Return the chance that so many guests per variant show the effect, at one look.
+
+        reach: so many standard errors the interval reaches that must leave out 0.
+        """
         if guests < 1:
             return 0.0
         if not self.variance:
             return 1.0
         score = abs(self.effect) / math.sqrt(self.variance / guests)
-        reach = normal_quantile(1 - alpha / 2)
         return normal_survival(reach - score) + normal_survival(reach + score)
+
+    def size_by(self, reach_of: Callable[[int], float], *, power: float, least: int) -> int:
+        """Return the guests per variant that have this power by an interval that grows narrower."""
+
+        def has_power(guests: int) -> bool:
+            return self.power(guests=guests, reach=reach_of(guests)) >= power
+
+        most = max(2, least)
+        while not has_power(most):
+            most *= 2
+        return bisect_left(range(most), True, lo=min(least, most), key=has_power)
 
 
 def for_rate(*, base_rate: float = 0.02, mde: float = 0.20) -> Plan:
@@ -71,7 +89,8 @@ def days_left(
     """
     Return the days until each variant has the planned number of guests; 0 where all have.
 
-    guests_a_day: of all variants; shares: of them that each gets. None where one never will.
+    guests_a_day: of all variants; shares: of them that each gets. None where one never will, or not
+    within MOST_DAYS.
     """
     days = 0.0
     for count, share in zip(counts, shares, strict=True):
@@ -81,4 +100,4 @@ def days_left(
         if not (guests_a_day > 0 and share > 0):
             return None
         days = max(days, missing / (guests_a_day * share))
-    return math.ceil(days)
+    return math.ceil(days) if days <= MOST_DAYS else None

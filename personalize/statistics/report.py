@@ -19,10 +19,13 @@ from personalize.statistics.comparisons import (
 )
 from personalize.statistics.mismatch import Mismatch, mismatch
 from personalize.statistics.samples import Sample
+from personalize.statistics.sequences import reach
 from personalize.statistics.types import Direction, GoalRule, Settings
 from personalize.statistics.verdicts import Evidence, Verdict, verdict
 
 _NOBODY = Sample.of([])
+#: A mean is not 0 where its square is so many times its variance.
+_CLEAR = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +52,17 @@ class Report:
     """
     All results. comparisons: by goal, in the order given, and within it by variant.
 
-    planned: guests per variant. power: the chance that as many guests as there are show what the
-    plan looks for. days_left: until all variants have the planned guests; None: not known.
+    planned: guests per variant, as one look at the end would need them. enough: as the default
+    view needs them, which may be looked at whenever. power: the chance that as many guests as there
+    are show what the plan looks for, by the default view. days_left: until all variants have the
+    planned guests; None: not known.
     """
 
     verdict: Verdict
     comparisons: tuple[Comparison, ...]
     mismatch: Mismatch
     planned: int
+    enough: int
     power: float
     days_left: int | None
 
@@ -85,12 +91,23 @@ def analyse(
     plan = _plan(primary, _sample(control, primary), settings)
     size = settings.planned_guests or plan.size(alpha=settings.alpha, power=settings.power)
     planned = max(size, settings.min_guests)
+
+    def reach_of(guests: int) -> float:
+        return reach(
+            2 * guests, alpha=settings.alpha, tuning=settings.tuning, comparisons=len(treatments)
+        )
+
+    # Who says how many guests there will be says when it ends.
+    enough = settings.planned_guests and planned
+    enough = enough or plan.size_by(reach_of, power=settings.power, least=planned)
     evidence = Evidence(
         names={variant.ref: variant.name for variant in variants},
         counts=counts,
         conversions=conversions_of([_sample(variant, primary) for variant in variants]),
         planned=planned,
+        enough=enough,
         days_left=_days_left(variants, planned, guests_a_day),
+        days_to_enough=_days_left(variants, enough, guests_a_day),
         mixed_share=mixed_share,
         mismatch=mismatch(
             weights=[variant.weight for variant in variants],
@@ -105,7 +122,8 @@ def analyse(
         comparisons=evidence.comparisons,
         mismatch=evidence.mismatch,
         planned=planned,
-        power=plan.power(guests=min(counts), alpha=settings.alpha),
+        enough=enough,
+        power=plan.power(guests=min(counts), reach=reach_of(max(1, min(counts)))),
         days_left=evidence.days_left,
     )
 
@@ -168,8 +186,11 @@ def _days_left(variants: Sequence[VariantData], planned: int, guests_a_day: floa
 
 def _plan(goal: GoalRule, control: Measured, settings: Settings) -> planning.Plan:
     mde = settings.mde if goal.direction is Direction.INCREASE else -settings.mde
+    mean, variance = control.mean, control.variance
     has_enough = control.n >= settings.min_guests and control.conversions > 0
-    # Of amounts and ratios nothing is known beforehand: they are planned for as they come in.
-    if has_enough and not control.is_binary and control.mean and control.variance:
-        return planning.for_mean(mean=control.mean, variance=control.variance, mde=mde)
+    # Of amounts and ratios nothing is known beforehand: they are planned for as they come in. A
+    # change relative to what may be nothing cannot be.
+    is_amount = has_enough and not control.is_binary
+    if is_amount and mean and variance and mean * mean > _CLEAR * variance / control.n:
+        return planning.for_mean(mean=mean, variance=variance, mde=mde)
     return planning.for_rate(base_rate=settings.base_rate, mde=mde)

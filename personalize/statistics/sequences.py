@@ -32,12 +32,24 @@ def sequence(
         return Interval(reason=effect.reason)
     effect = effect.cautious or effect
     score = effect.score or 0.0
-    log_alpha = math.log(alpha)
-    grown = effect.n * (-2.0 * log_alpha + math.log1p(-2.0 * log_alpha)) / tuning
-    half_log = 0.5 * math.log1p(grown)
-    allowed = half_log - log_alpha + math.log(comparisons)
-    log_p = half_log - grown * score * score / (2.0 * (grown + 1.0))
+    grown = _grown(effect.n, alpha, tuning)
+    log_p = 0.5 * math.log1p(grown) - grown * score * score / (2.0 * (grown + 1.0))
     return effect.interval(
-        reach=math.sqrt(2.0 * (grown + 1.0) / grown * allowed),
+        reach=reach(effect.n, alpha=alpha, tuning=tuning, comparisons=comparisons),
         p_value=math.exp(min(0.0, log_p)),
     )
+
+
+def reach(
+    guests: int, *, alpha: float = 0.05, tuning: float = 5000.0, comparisons: int = 1
+) -> float:
+    """Return how many standard errors an interval reaches, of so many guests of both variants."""
+    grown = _grown(guests, alpha, tuning)
+    allowed = 0.5 * math.log1p(grown) - math.log(alpha) + math.log(comparisons)
+    return math.sqrt(2.0 * (grown + 1.0) / grown * allowed)
+
+
+def _grown(guests: int, alpha: float, tuning: float) -> float:
+    """N rho^2."""
+    log_alpha = math.log(alpha)
+    return guests * (-2.0 * log_alpha + math.log1p(-2.0 * log_alpha)) / tuning

@@ -19,7 +19,8 @@ class Code(StrEnum):
     """
     COLLECTING: too early to say. UNHEALTHY: what was measured cannot be trusted, so no winner is
     named. SHIP: a variant won. KEEP_CONTROL: the variants are worse, or the winner does harm.
-    NO_DIFFERENCE: the planned guests are there, and nothing was found.
+    NO_DIFFERENCE: the planned guests are there, and what was looked for is ruled out, or would have
+    shown.
     """
 
     COLLECTING = "COLLECTING"
@@ -45,16 +46,19 @@ class Evidence:
     All that a verdict rests on.
 
     names: by ref, in the order of counts, the guests of each. conversions: by the primary goal, as
-    the smallest variant has them (`comparisons.conversions_of`). planned: guests per variant.
-    mixed_share: of all guests, those who saw several variants. comparisons: one for each goal and
-    variant but the control.
+    the smallest variant has them (`comparisons.conversions_of`). planned, enough: guests per
+    variant (see `report.Report`), and the days until they are there; None: not known. mixed_share:
+    of all guests, those who saw several variants. comparisons: one for each goal and variant but
+    the control.
     """
 
     names: Mapping[str, str]
     counts: Sequence[int]
     conversions: float
     planned: int
+    enough: int
     days_left: int | None
+    days_to_enough: int | None
     mixed_share: float
     mismatch: Mismatch
     comparisons: tuple[Comparison, ...]
@@ -74,7 +78,8 @@ def verdict(evidence: Evidence, settings: Settings) -> Verdict:
 
     In this order: what makes numbers worthless; too few to say anything; a winner (by the default
     view, so it may be named at any time) that is worse by no guardrail; and, once all variants are
-    clear or the planned guests are there: harmful winners, only losers, or no difference.
+    clear or the planned guests are there: harmful winners, only losers, or no difference, as soon
+    as what was looked for is ruled out, or would have shown.
     """
     ill = _illness(evidence, settings)
     if ill:
@@ -96,6 +101,9 @@ def verdict(evidence: Evidence, settings: Settings) -> Verdict:
         return Verdict(code=Code.KEEP_CONTROL, sentence=f"Keep the control: {harmful}")
     if is_clear:
         return _of_losers(evidence)
+    is_ruled_out = all(_is_ruled_out(found, settings) for found in evidence.primary)
+    if not is_ruled_out and min(evidence.counts) < evidence.enough:
+        return _still_open(evidence, settings)
     return _of_nothing(evidence, settings)
 
 
@@ -128,16 +136,30 @@ def _is_below_floor(evidence: Evidence, settings: Settings) -> bool:
 
 def _collecting(evidence: Evidence, settings: Settings, harmful: str = "") -> Verdict:
     there, planned = min(evidence.counts), evidence.planned
-    days = evidence.days_left or 0
     if there < planned:
         sentence = f"Collecting: {there:,} of about {about(planned)} guests per variant"
     else:
         found, needed = evidence.conversions, settings.min_conversions
         sentence = f"Collecting: {found:,.0f} of at least {needed:,} conversions per variant"
-    if days:
-        sentence += f", about {days:,} {'day' if days == 1 else 'days'} left"
-    sentence = f"{sentence}. {harmful}".rstrip()
+    sentence = f"{sentence}{_left(evidence.days_left)}. {harmful}".rstrip()
     return Verdict(code=Code.COLLECTING, sentence=sentence, days_left=evidence.days_left)
+
+
+def _left(days: int | None) -> str:
+    return f", about {days:,} {'day' if days == 1 else 'days'} left" if days else ""
+
+
+def _still_open(evidence: Evidence, settings: Settings) -> Verdict:
+    days = evidence.days_to_enough
+    return Verdict(
+        code=Code.COLLECTING,
+        sentence=(
+            f"Collecting: {min(evidence.counts):,} of about {about(evidence.enough)} guests per"
+            f" variant{_left(days)}. More than planned: a change of {settings.mde:.0%} may still"
+            " show."
+        ),
+        days_left=days,
+    )
 
 
 def _shipped(found: Comparison, evidence: Evidence) -> Verdict:
@@ -194,8 +216,11 @@ def _of_nothing(evidence: Evidence, settings: Settings) -> Verdict:
 
 def _is_ruled_out(found: Comparison, settings: Settings) -> bool:
     interval = found.shown.sequential
-    if not found.is_relative or interval.low is None or interval.high is None:
+    if found.difference.sequential.low is None:
+        # Everybody is alike.
         return True
+    if not found.is_relative or interval.low is None or interval.high is None:
+        return False
     is_up = found.goal.direction is Direction.INCREASE
     return interval.high < settings.mde if is_up else interval.low > -settings.mde
 

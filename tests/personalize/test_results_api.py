@@ -1,11 +1,14 @@
 """Results over REST: the verdict, what it rests on, days and runs, and what is refused."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from personalize.analytics import results
 from personalize.models import DailyNumbers, Flow, Goal
 from tests.api import Api
 from tests.conftest import Database
@@ -156,6 +159,27 @@ def test_results__ask_for_a_fixed_number_of_queries_whatever_there_is(
         counts.append(len(queries))
 
     assert counts[1] == counts[2] <= 8
+
+
+# --- how long it takes -------------------------------------------------------------------------
+
+
+def test_days_left__go_by_the_guests_of_the_last_hours_and_days(
+    on_sqlite: Database, shop: Client
+) -> None:
+    flow = measured.experiment(shop, goals={"Signed up": measured.SIGNED_UP})
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    measured.fill(flow, days=1, a_day=100, rates=(0.05, 0.05), until=today.date())
+
+    def days_left(after: timedelta) -> int | None:
+        report = results.of(flow, now=today + after).report
+        assert report is not None and report.planned == 21_106
+        return report.days_left
+
+    # About 100 guests a variant an hour are 2,400 a day.
+    assert days_left(timedelta(hours=1)) == pytest.approx(21_000 / 2_400, abs=1.5)
+    assert days_left(timedelta(hours=48)) == pytest.approx(21_000 / 50, rel=0.1)
+    assert days_left(timedelta(days=8)) is None, "nobody came of late"
 
 
 # --- by parts -----------------------------------------------------------------------------

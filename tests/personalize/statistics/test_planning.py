@@ -7,7 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personalize.statistics import days_left, for_mean, for_rate
+from personalize.statistics.sequences import reach
 from tests.thoroughness import searches
+
+#: Standard errors of an interval of 95 percent, looked at once.
+ONE_LOOK = 1.959963984540054
 
 
 def test_for_rate__with_the_defaults__takes_about_21_100_guests_a_variant() -> None:
@@ -44,14 +48,32 @@ def test_power__of_the_planned_guests__is_what_was_planned(
     plan = for_rate(base_rate=base_rate, mde=mde)
     guests = plan.size(power=power)
 
-    assert plan.power(guests=guests) >= power - 1e-9
+    assert plan.power(guests=guests, reach=ONE_LOOK) >= power - 1e-9
     if guests > 2:
-        assert plan.power(guests=guests - 1) <= power + 1e-3
+        assert plan.power(guests=guests - 1, reach=ONE_LOOK) <= power + 1e-3
+
+
+@settings(max_examples=searches(50))
+@given(st.floats(0.01, 0.6), st.floats(0.05, 0.6), st.floats(0.5, 0.99), st.integers(0, 10**6))
+def test_size__by_an_interval_that_holds_at_every_look__has_the_power(
+    base_rate: float, mde: float, power: float, least: int
+) -> None:
+    plan = for_rate(base_rate=base_rate, mde=mde)
+
+    def reach_of(guests: int) -> float:
+        return reach(2 * guests)
+
+    guests = plan.size_by(reach_of, power=power, least=least)
+
+    assert guests >= least
+    assert plan.power(guests=guests, reach=reach_of(guests)) >= power
+    if guests > max(2, least):
+        assert plan.power(guests=guests - 1, reach=reach_of(guests - 1)) < power
 
 
 def test_power__of_nobody_or_of_certainty__is_none_or_full() -> None:
-    assert for_rate().power(guests=0) == 0
-    assert for_mean(mean=1, variance=0).power(guests=1) == 1
+    assert for_rate().power(guests=0, reach=ONE_LOOK) == 0
+    assert for_mean(mean=1, variance=0).power(guests=1, reach=ONE_LOOK) == 1
 
 
 @pytest.mark.parametrize("base_rate, mde", [(0, 0.2), (1, 0.2), (0.9, 0.2), (0.1, 0), (0.1, -2)])
@@ -83,3 +105,12 @@ def test_days_left__a_variant_that_gets_nobody__is_not_known(
     shares: tuple[float, float], guests_a_day: float
 ) -> None:
     assert days_left(counts=(3, 3), shares=shares, planned=5, guests_a_day=guests_a_day) is None
+
+
+def test_days_left__years_away__is_not_known() -> None:
+    found = [
+        days_left(counts=(0, 0), shares=(0.5, 0.5), planned=planned, guests_a_day=2)
+        for planned in (1000, 1001)
+    ]
+
+    assert found == [1000, None]

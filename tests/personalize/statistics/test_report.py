@@ -164,15 +164,39 @@ def test_verdict__one_loser_of_two__goes_on() -> None:
 
 
 def test_verdict__planned_guests_and_nothing_found__says_so_and_what_may_still_show() -> None:
-    early = judged(converted(25_000, 500), converted(25_000, 510))
-    late = judged(converted(100_000, 2000), converted(100_000, 2010))
+    early = judged(converted(25_000, 500), converted(25_000, 510), guests_a_day=5000)
+    late = judged(converted(50_000, 1000), converted(50_000, 1090))
+    clear = judged(converted(100_000, 2000), converted(100_000, 2010))
 
-    assert early.verdict.code is late.verdict.code is Code.NO_DIFFERENCE
+    # Half of the experiments with the change that was looked for show it later.
+    assert early.planned == 21_106 < 25_000 < early.enough
+    assert early.verdict.code is Code.COLLECTING
     assert early.verdict.sentence == (
-        "No difference found with 25,000 guests per variant: Checkout of B +2.0%"
-        " (-16.8% to +25.1%). A change of 20% may still show."
+        "Collecting: 25,000 of about 46,700 guests per variant, about 9 days left. More than"
+        " planned: a change of 20% may still show."
     )
-    assert "may still show" not in late.verdict.sentence
+    assert early.verdict.days_left == 9
+    assert late.verdict.code is clear.verdict.code is Code.NO_DIFFERENCE
+    assert late.verdict.sentence == (
+        "No difference found with 50,000 guests per variant: Checkout of B +9.0%"
+        " (-5.7% to +26.1%). A change of 20% may still show."
+    )
+    assert "may still show" not in clear.verdict.sentence
+
+
+def test_verdict__a_change_that_may_be_anything__is_not_ruled_out() -> None:
+    few = Settings(min_conversions=1)
+    found = judged(converted(30_000, 3), converted(30_000, 9), settings=few)
+
+    assert found.verdict.code is Code.COLLECTING
+    assert found.verdict.sentence.endswith("a change of 20% may still show.")
+
+
+def test_planned__of_amounts_that_may_come_to_nothing__is_for_a_rate() -> None:
+    # What is won and lost adds up to almost nothing: no multiple of that can be looked for.
+    profit = Sample.of([-10.0] * 2500 + [10.02] * 2500)
+
+    assert judged(profit, profit).planned == 21_106
 
 
 def test_verdict__guests_not_divided_as_the_weights_say__hides_the_winner() -> None:
@@ -272,7 +296,9 @@ def test_report__power__grows_with_the_guests() -> None:
     small = judged(converted(5000, 100), converted(5000, 101))
     large = judged(converted(21_106, 400), converted(21_106, 401))
 
-    assert small.power < 0.5 < large.power == pytest.approx(0.8, abs=0.001)
+    assert small.power < large.power < 0.5
+    enough = judged(converted(large.enough, 400), converted(large.enough, 401))
+    assert enough.power == pytest.approx(0.8, abs=0.001)
 
 
 def test_report__several_variants_and_goals__adjusts_their_p_values() -> None:

@@ -198,7 +198,7 @@ def test_plan__of_a_mean__has_the_power_that_it_says() -> None:
     ]
 
     # The treatment's variance has grown with its mean; the plan says that it stays.
-    grown = for_mean(mean=10, variance=(100 + 144) / 2, mde=0.2).power(guests=n)
+    grown = for_mean(mean=10, variance=(100 + 144) / 2, mde=0.2).power(guests=n, reach=1.96)
     assert np.mean(found) == pytest.approx(grown, abs=chance_of(grown, runs=runs))
 
 
