@@ -24,6 +24,9 @@ class Settings:
     SEGMENT_REFRESH_MINUTES: float = 60.0
     # The weights of optimized experiments follow their results this often; 0: never.
     BANDIT_HOURS: float = 6.0
+    # What is believed of a relative lift before any guest came: normal about 0 with this standard
+    # deviation; 0: nothing is. The chance to win, credible intervals and losses start from it.
+    LIFT_PRIOR_DEVIATION: float = 0.0
     RETAIN_EXECUTIONS_DAYS: int = 90
     # Why each run ran: what was known of the guest then, so shorter is better for privacy.
     RETAIN_DECISIONS_DAYS: int = 90

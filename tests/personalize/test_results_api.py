@@ -161,6 +161,23 @@ def test_results__ask_for_a_fixed_number_of_queries_whatever_there_is(
     assert counts[1] == counts[2] <= 8
 
 
+def test_chance_to_win__of_a_site_that_believes_in_small_lifts__is_less_sure(
+    on_sqlite: Database, shop: Client, settings: Any
+) -> None:
+    flow = measured.experiment(shop, goals={"Signed up": measured.SIGNED_UP})
+    measured.fill(flow, days=1, a_day=500, rates=(0.05, 0.08))
+
+    def chance() -> float:
+        report = results.of(flow, now=timezone.now()).report
+        assert report is not None
+        return report.comparisons[0].chance_to_win or 0
+
+    flat = chance()
+    settings.PERSONALIZE = {"LIFT_PRIOR_DEVIATION": 0.1}
+
+    assert 0.5 < chance() < flat
+
+
 # --- how long it takes -------------------------------------------------------------------------
 
 
