@@ -94,6 +94,8 @@ def add(model: type[models.Model], changes: Mapping[Key, Vector]) -> None:
     """Add to the rows of these keys; those that are not there are made first, in one order."""
     if not changes:
         return
+    # Before they are read: rows that `replace` takes away meanwhile would be missed silently.
+    _lock(model, "ROW EXCLUSIVE")
     columns = _COLUMNS[model]
     width = len(next(iter(changes.values())))
     missing = sorted(changes.keys() - _read(model, changes, lock=False).keys())
@@ -117,9 +119,13 @@ def add(model: type[models.Model], changes: Mapping[Key, Vector]) -> None:
 
 def lock(model: type[models.Model]) -> None:
     """Let nobody else add to these numbers until the transaction ends."""
+    _lock(model, "SHARE ROW EXCLUSIVE")
+
+
+def _lock(model: type[models.Model], mode: str) -> None:
     if db.is_postgres():
         with db.cursor() as cursor:
-            cursor.execute(f'LOCK TABLE "{model._meta.db_table}" IN SHARE ROW EXCLUSIVE MODE')
+            cursor.execute(f'LOCK TABLE "{model._meta.db_table}" IN {mode} MODE')
 
 
 def replace(

@@ -40,7 +40,8 @@ def rebuild(flow: Flow, *, now: datetime, progress: Callable[[int], None] | None
         done += len(guest_ids)
         if progress:
             progress(len(guest_ids))
-    db.retried(partial(_add_up, flow, since=since, now=now))
+    db.retried(partial(_add_up, flow, since=since))
+    db.retried(partial(_count_runs, flow, since=since, now=now))
     return Rebuilt(flow, since, done)
 
 
@@ -88,9 +89,12 @@ def _again(flow: Flow, guest_ids: set[int], *, since: date, now: datetime) -> No
     settling.settle(touched, now=now)
 
 
-def _add_up(flow: Flow, *, since: date, now: datetime) -> None:
+def _add_up(flow: Flow, *, since: date) -> None:
     numbers.lock(DailyNumbers)
     numbers.replace(DailyNumbers, flow.pk, standings.sums_of(flow.pk, since=since), since=since)
+
+
+def _count_runs(flow: Flow, *, since: date, now: datetime) -> None:
     numbers.lock(DailyRuns)
     kept_since = now - timedelta(days=conf.settings().RETAIN_EXECUTIONS_DAYS)
     runs.recount(flow, since=since, kept_since=kept_since)

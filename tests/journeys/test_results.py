@@ -2,13 +2,17 @@
 
 import itertools
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import hypothesis
 import pytest
 from django.core.management import call_command
+from django.db import connections
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
@@ -29,7 +33,7 @@ from tests.api import Api
 from tests.conftest import Database
 from tests.experiments import REVENUE, SIGNUP, experiment, run, state, sums, visitor
 from tests.thoroughness import searched, searches
-from tracking import followers, ledger, pipeline, privacy, sessions, tasks
+from tracking import db, followers, ledger, pipeline, privacy, sessions, tasks
 from tracking.models import Client, FollowUp, Guest, InboxEntry, Order, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -391,6 +395,57 @@ def test_rebuild__of_numbers_that_were_spoilt__gives_what_the_events_say(
 
     assert state(flow) == before
     assert "4 guests" in capsys.readouterr().out
+
+
+def in_thread(pool: ThreadPoolExecutor, work: Callable[[], object]) -> Future[None]:
+    """Do this in a thread of its own; return once that waits for a lock of this one, or is done."""
+
+    def do() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    begun = pool.submit(do)
+    deadline = time.monotonic() + 20
+    with db.cursor() as cursor:
+        while not begun.done():
+            cursor.execute(
+                "SELECT 1 FROM pg_locks WHERE NOT granted"
+                " AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+            )
+            if cursor.fetchone():
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    return begun
+
+
+def test_rebuild__while_somebody_signs_up__counts_the_sign_up(
+    on_postgres: Database, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = experiment(
+        api, SIGNUP, subtype="EXPERIENCE", variants=[{"name": "A", "content": {"v": "A"}}]
+    )
+    one, other = visitor(api), visitor(api)
+    for browser in (one, other):
+        run(api, flow, browser)
+    api.send("SIGNUP", one)
+    begun: list[Future[None]] = []
+    replace = numbers.replace
+
+    def replace_and_hear(*args: Any, **options: Any) -> None:
+        replace(*args, **options)
+        if not begun:
+            begun.append(in_thread(pool, lambda: api.send("SIGNUP", other)))
+
+    monkeypatch.setattr(numbers, "replace", replace_and_hear)
+    with ThreadPoolExecutor(1) as pool:
+        rebuilding.rebuild(flow, now=timezone.now())
+        begun[0].result()
+    tasks.drain()
+
+    assert total(flow, "Signed up") == 2
 
 
 def test_rebuild__leaves_days_alone_whose_events_may_be_gone(
