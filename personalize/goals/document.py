@@ -262,8 +262,8 @@ def _amount_at(path: str) -> ReadAmount:
 
     def amount(data: Mapping[str, object]) -> int | None:
         numbers = [conditions.as_number(each) for each in values(data)]
-        found = [number for number in numbers if number is not None]
-        return _micros(sum(found)) if found else None
+        found = [_micros(number) for number in numbers if number is not None]
+        return sum(found) if found else None
 
     return amount
 
@@ -296,4 +296,6 @@ def has_unit(body: GoalParts) -> bool:
 
 
 def _micros(value: float) -> int:
-    return int(max(-MOST, min(MOST, round(value * MICROS))))
+    # Bounded first: what is multiplied may be too large for a float.
+    most = MOST // MICROS
+    return round(max(-most, min(most, value)) * MICROS)

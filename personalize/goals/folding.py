@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from personalize.goals.measuring import is_rate, measures_of
-from personalize.goals.types import MICROS, MOST, NOTHING, RATIOS, Amount, Goal, Unit
+from personalize.goals.types import MICROS, NOTHING, RATIOS, Amount, Goal, Unit, bounded
 
 #: Stands for the variant of whoever was held out, and for that of whoever saw more than one.
 HELD_OUT: Final = UUID(int=1)
@@ -118,11 +118,11 @@ def _total(
     y = sum(amount.y for amount in amounts)
     if is_rate(goal) and goal.unit is Unit.GUEST:
         y = min(y, MICROS)
-    y = max(-MOST, min(y, MOST if goal.cap is None else goal.cap))
+    y = bounded(y if goal.cap is None else min(y, goal.cap))
     ats = [amount.at for amount in amounts if amount.at is not None]
     # Where it is of guests, each is one; of visits, the visits are known beside it.
     d = sum(amount.over or 0 for amount in amounts) if goal.kind in RATIOS else 0
-    return Total(y, d, before.get(measure, 0), min(ats, default=None))
+    return Total(y, bounded(d), before.get(measure, 0), min(ats, default=None))
 
 
 def divided_by(goal: Goal, total: Total, visits: int) -> int:

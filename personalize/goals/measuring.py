@@ -13,7 +13,6 @@ from uuid import UUID, uuid5
 
 from personalize.goals.types import (
     MICROS,
-    MOST,
     NOTHING,
     RATES,
     Amount,
@@ -23,6 +22,7 @@ from personalize.goals.types import (
     Meant,
     Purchase,
     Visit,
+    bounded,
 )
 
 
@@ -160,7 +160,7 @@ def _total(meant: Meant, events: Iterable[Happening]) -> _Total:
         if amount:
             total += amount
             first = event.at if first is None else min(first, event.at)
-    return _bounded(total), first
+    return bounded(total), first
 
 
 def _told(total: _Total) -> Amount:
@@ -169,12 +169,8 @@ def _told(total: _Total) -> Amount:
 
 def _spent(bought: Iterable[Purchase]) -> tuple[int, datetime | None, int]:
     told = [(order.at, order.amount) for order in bought if order.amount is not None]
-    total = _bounded(sum(amount for _, amount in told))
+    total = bounded(sum(amount for _, amount in told))
     return total, min((at for at, _ in told), default=None), len(told)
-
-
-def _bounded(total: int) -> int:
-    return max(-MOST, min(MOST, total))
 
 
 def is_rate(goal: Goal) -> bool:

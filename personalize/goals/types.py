@@ -18,6 +18,11 @@ MICROS: Final = MICRO
 MOST: Final = 2**62
 
 
+def bounded(amount: int) -> int:
+    """Return an amount that is no larger than may be kept, either way."""
+    return max(-MOST, min(MOST, amount))
+
+
 class Kind(StrEnum):
     """What is measured."""
 

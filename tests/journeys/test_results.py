@@ -20,6 +20,7 @@ from pytest_django import Settings
 
 from personalize.analytics import breakdowns, results
 from personalize.attribution import numbers, rebuilding
+from personalize.goals.types import MOST
 from personalize.models import (
     Assignment,
     DailyNumbers,
@@ -153,6 +154,29 @@ def test_order__cancelled_by_the_shop__is_taken_back(database: Database, api: Ap
 
     assert total(flow, "Revenue") == 0
     assert total(flow, "Ordered") == 0
+
+
+def test_amount__that_is_out_of_all_bounds__keeps_nobody_from_being_counted(
+    database: Database, api: Api
+) -> None:
+    gift = {"event": {"type": "SIGNUP"}, "value": "amount"}
+    per_gift = {**gift, "base": gift["event"], "baseValue": "amount"}
+    flow = experiment(
+        api,
+        SIGNUP,
+        {"name": "Given", "kind": "SUM", **gift},
+        {"name": "Per gift", "kind": "RATIO", **per_gift},
+    )
+    browser = visitor(api)
+    for amount in (1e305, 9e12, "9e12"):
+        run(api, flow, browser)
+        api.send("SIGNUP", browser, amount=amount)
+        api.send("FORCE_CLOSE", browser)
+
+    assert not FollowUp.objects.exists()
+    assert total(flow, "Signed up") == 3
+    assert total(flow, "Given") == MOST // MILLION
+    assert total(flow, "Per gift", "d") == MOST // MILLION
 
 
 def test_bounce__counts_when_the_visit_is_over(database: Database, api: Api) -> None:

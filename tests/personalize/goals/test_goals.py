@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from personalize.goals import document, folding, measuring
 from personalize.goals.document import GoalInvalid
 from personalize.goals.folding import Exposure
-from personalize.goals.types import MICROS, Amount, Goal, Happening, Purchase, Visit
+from personalize.goals.types import MICROS, MOST, Amount, Goal, Happening, Purchase, Visit
 from tests.thoroughness import searches
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -76,6 +76,16 @@ def test_mean_and_ratio__divide_by_what_they_bring() -> None:
         7 * MICROS, 2 * MICROS, NOON
     )
     assert amount_of(opened, did("SENT"), did("SENT"), did("OPEN")).over == 2 * MICROS
+
+
+@pytest.mark.parametrize("odd", [1e305, "1e305", -1e305, pytest.param(10**400, id="long")])
+def test_amount__that_is_out_of_all_bounds__counts_as_much_as_may_be(odd: object) -> None:
+    spent = goal("SUM", event={"type": "DONATE"}, value="gift")
+
+    found = amount_of(spent, did("DONATE", gift=odd), did("DONATE", gift=0.5))
+
+    assert abs(found.y) == pytest.approx(MOST)
+    assert abs(found.y) <= MOST
 
 
 def test_orders__in_another_currency__convert_but_bring_no_revenue() -> None:
@@ -175,6 +185,15 @@ def test_fold__a_cap__bounds_what_one_guest_counts_for() -> None:
     standing = folding.fold(exposures, [revenue], in_time={}, before={})
 
     assert standing.totals[revenue.ref].y == 100 * MICROS
+
+
+def test_fold__visits_that_are_out_of_all_bounds__can_be_kept() -> None:
+    ratio = goal("RATIO", event={"type": "OPEN"}, base={"type": "SENT"}, baseValue="number")
+    visit = seen(A, 0, amounts={ratio.ref: Amount(MOST, MOST)})
+
+    total = folding.fold([visit] * 3, [ratio], in_time={}, before={}).totals[ratio.ref]
+
+    assert (total.y, total.d) == (MOST, MOST)
 
 
 # --- what is refused ---------------------------------------------------------------------
