@@ -32,14 +32,13 @@ Key = tuple[Any, ...]
 Vector = Sequence[int]
 
 
-def of_standing(
-    flow_id: int, day: date, standing: Standing, goals: Iterable[Goal]
-) -> dict[Key, Vector]:
+def of_standing(flow_id: int, standing: Standing, goals: Iterable[Goal]) -> dict[Key, Vector]:
     """Return what one person adds to the numbers: (flow, day, phase, variant, measure) -> sums."""
-    if standing.is_mixed:
-        return {(flow_id, day, standing.phase, MIXED, GUESTS): sums_of(standing.visits * MICROS)}
-    first = (flow_id, day, standing.phase, standing.variant)
+    variant = MIXED if standing.is_mixed else standing.variant
+    first = (flow_id, standing.day, standing.phase, variant)
     added: dict[Key, Vector] = {(*first, GUESTS): sums_of(standing.visits * MICROS)}
+    if standing.is_mixed:
+        return added
     for goal in goals:
         for measure in measures_of(goal):
             total = standing.totals.get(measure)

@@ -54,12 +54,14 @@ def keep(
     orders: dict[int, list[Bought]] = {}
     for order in bought:
         orders.setdefault(order.person, []).append(order)
+    known = _known(old, firsts, members)
     in_time = _in_time(firsts, flows, members, orders)
     before = _before(firsts, old, flows, touched, members, orders)
     new = {
         (flow_id, person): folding.fold(
             each,
             flows[flow_id].goals,
+            day=_day(firsts[flow_id, person], flows[flow_id], known.get((flow_id, person))),
             in_time=in_time.get((flow_id, person), {}),
             before=before[flow_id, person],
         )
@@ -103,6 +105,7 @@ def _stored(guest_ids: Collection[int]) -> dict[Pair, Standing]:
             variant=row.variant_ref,
             phase=row.phase,
             first_at=row.first_at,
+            day=row.day,
             is_mixed=row.is_mixed,
             visits=row.visits,
             channel=row.channel,
@@ -111,6 +114,18 @@ def _stored(guest_ids: Collection[int]) -> dict[Pair, Standing]:
         )
         for row in Assignment.objects.filter(db.Among("guest", guest_ids))
     }
+
+
+def _known(
+    old: Mapping[Pair, Standing], firsts: Mapping[Pair, datetime], members: Members
+) -> dict[Pair, Standing]:
+    """Return what is known of people since their first exposure, by whichever guest of theirs."""
+    found: dict[Pair, Standing] = {}
+    for (flow_id, guest_id), standing in sorted(old.items(), key=lambda each: each[0]):
+        pair = flow_id, members.get(guest_id, guest_id)
+        if firsts.get(pair) == standing.first_at and (guest_id == pair[1] or pair not in found):
+            found[pair] = standing
+    return found
 
 
 def _in_time(
@@ -199,7 +214,7 @@ def _store(old: Mapping[Pair, Standing], new: Mapping[Pair, Standing], flows: Fl
         numbers.difference(_added(known, pair, old.get(pair)), _added(known, pair, new.get(pair)))
         for pair in sorted(changed)
     ]
-    _write_assignments(changed, new, known)
+    _write_assignments(changed, new)
     _write_totals(changed, old, new)
     numbers.add(DailyNumbers, numbers.total(parts))
 
@@ -210,16 +225,15 @@ def _added(
     flow = flows.get(pair[0])
     if standing is None or flow is None:
         return {}
-    return numbers.of_standing(flow.id, _day(standing, flow), standing, flow.goals)
+    return numbers.of_standing(flow.id, standing, flow.goals)
 
 
-def _day(standing: Standing, flow: MeasuredFlow) -> date:
-    return standing.first_at.astimezone(flow.zone).date()
+def _day(first: datetime, flow: MeasuredFlow, known: Standing | None) -> date:
+    """Return the day of a first exposure: a client whose clock was changed since moves nobody."""
+    return first.astimezone(flow.zone).date() if known is None else known.day
 
 
-def _write_assignments(
-    changed: Collection[Pair], new: Mapping[Pair, Standing], flows: Flows
-) -> None:
+def _write_assignments(changed: Collection[Pair], new: Mapping[Pair, Standing]) -> None:
     gone = [pair for pair in changed if pair not in new]
     _delete_pairs(Assignment, gone)
     _delete_pairs(GuestGoal, gone)
@@ -230,7 +244,7 @@ def _write_assignments(
             "variant_ref": standing.variant,
             "phase": standing.phase,
             "first_at": standing.first_at,
-            "day": _day(standing, flows[flow_id]),
+            "day": standing.day,
             "is_mixed": standing.is_mixed,
             "visits": standing.visits,
             "channel": standing.channel,
@@ -312,7 +326,7 @@ def sums_of(flow_id: int, *, since: date) -> dict[numbers.Key, numbers.Vector]:
     rows = Assignment.objects.filter(flow=flow_id, day__gte=since).order_by("guest")
     while ids := list(rows.filter(guest__gt=last).values_list("guest", flat=True)[:_AT_ONCE]):
         parts = [
-            numbers.of_standing(flow_id, _day(standing, flow), standing, flow.goals)
+            numbers.of_standing(flow_id, standing, flow.goals)
             for (each, _), standing in _stored(ids).items()
             if each == flow_id
         ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
@@ -54,11 +54,16 @@ class Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A person's standing with a flow. Who saw two variants counts for neither."""
+    """
+    A person's standing with a flow. Who saw two variants counts for neither.
+
+    day: that of the first exposure where the client is: the numbers of that day have it in them.
+    """
 
     variant: UUID
     phase: int
     first_at: datetime
+    day: date
     is_mixed: bool
     visits: int
     channel: str
@@ -75,14 +80,15 @@ def fold(
     exposures: Sequence[Exposure],
     goals: Iterable[Goal],
     *,
+    day: date,
     in_time: Mapping[UUID, Amount],
     before: Mapping[UUID, int],
 ) -> Standing:
     """
     Add up what one person saw of a flow and what came of it.
 
-    exposures: one of each visit, one at least. in_time: by measure, of the goals that go by time.
-    before: by measure, what the person came to before.
+    exposures: one of each visit, one at least. day: that of the first of them. in_time: by measure,
+    of the goals that go by time. before: by measure, what the person came to before.
     """
     first = first_of(exposures)
     variants = {exposure.variant for exposure in exposures}
@@ -96,6 +102,7 @@ def fold(
         variant=first.variant,
         phase=first.phase,
         first_at=first.at,
+        day=day,
         is_mixed=len(variants) > 1 or any(exposure.is_mixed for exposure in exposures),
         visits=len(exposures),
         channel=first.channel,

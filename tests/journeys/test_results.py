@@ -195,6 +195,31 @@ def test_bounce__counts_when_the_visit_is_over(database: Database, api: Api) -> 
     assert (total(flow, "Bounced"), total(flow, "Bounced", "d")) == (1, 2)
 
 
+def test_numbers__of_a_client_whose_time_zone_changed__stay_on_their_days(
+    database: Database, api: Api, shop: Client
+) -> None:
+    # Wherever it is which time of day, these two never have the same date.
+    shop.time_zone = "Pacific/Kiritimati"
+    shop.save()
+    flow = experiment(api, SIGNUP)
+    browser = visitor(api)
+    variant = run(api, flow, browser)
+    shop.time_zone = "Pacific/Pago_Pago"
+    shop.save()
+
+    api.send("SIGNUP", browser)
+
+    found = results.of(flow, now=timezone.now())
+    (day,) = {each.day for each in found.by_day if any(each.guests.values())}
+    assert {each.name: each.goals[0].total for each in found.variants if each.guests} == {
+        variant: 1
+    }
+    kept = state(flow)
+    assert {key[0] for key in kept["days"]} == {day}
+    rebuilding.rebuild(flow, now=timezone.now())
+    assert state(flow)["days"] == kept["days"]
+
+
 # --- by time ------------------------------------------------------------------------------
 
 
