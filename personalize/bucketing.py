@@ -2,8 +2,8 @@
 Who is let in and which variant they get: arithmetic on a hash, the same anywhere, for ever.
 
 Nothing is drawn. The number depends on the salt and the guest alone, so a browser, a worker and a
-replay a year later agree. Who has seen a variant keeps it, as long as it has a share: the caller
-says which it was.
+replay a year later agree. Who has seen a variant keeps it, as long as it has a share, and is not
+held out later: the caller says which it was.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Traffic:
     or reweighting them moves those who have seen none. percent: the share of guests let in, 0 to
     100. universal: the buckets that are let in instead, which makes the mode UNIVERSAL. group: the
     part of an exclusion group of which these are. holdout: the percent of those let in who get
-    nothing.
+    nothing, but for who has seen a variant before.
     Raises ValueError for a percent or weight that is none.
     """
 
@@ -165,8 +165,8 @@ class Assignment:
 
     variant_ref is None unless reason is ASSIGNED. NO_VARIANT: let in, but there is no variant
     with a share. HELD_OUT: let in, and kept without one to compare with. Buckets are in [0, 1),
-    but for the universal one, which is 1 to BUCKETS. kept: the variant, where it is another one
-    than the buckets say, because the guest saw it before.
+    but for the universal one, which is 1 to BUCKETS. kept: the variant, where the buckets say
+    another one, or hold the guest out, and it is had because the guest saw it before.
     """
 
     allocated: bool
@@ -198,7 +198,7 @@ def assign(*, traffic: Traffic, bucket_ref: str, kept: Kept = NOTHING_KEPT) -> A
 
     Widening the allocation never moves a guest from one variant to another: who is let in, which
     variant they get and who is held out are decided by independent numbers. Nor do other weights
-    move who has seen one already, unless it has no share any more.
+    or a holdout move who has seen one already, unless it has no share any more.
     """
     group = traffic.group.number_of(bucket_ref) if traffic.group else None
     holdout = bucket(f"{traffic.salt}:holdout", bucket_ref) if traffic.holdout else None
@@ -212,13 +212,17 @@ def assign(*, traffic: Traffic, bucket_ref: str, kept: Kept = NOTHING_KEPT) -> A
         number = universal_bucket(bucket_ref)
         is_in = traffic.universal.has(number)
         variant_ref = next((ref for ref, own in traffic.ranges.items() if own.has(number)), None)
+    is_held_out = holdout is not None and holdout < traffic.holdout / 100
     seen = kept.get(traffic.salt)
-    if seen == variant_ref or seen not in {split.variant_ref for split in _sharing(traffic.splits)}:
+    if seen not in {split.variant_ref for split in _sharing(traffic.splits)} or (
+        seen == variant_ref and not is_held_out
+    ):
         seen = None
-    variant_ref = seen or variant_ref
+    if seen is not None:
+        variant_ref, is_held_out = seen, False
     if traffic.group is not None and group is not None:
         is_in = is_in and traffic.group.has(group)
-    reason = _reason(traffic, is_in=is_in, variant_ref=variant_ref, holdout=holdout)
+    reason = _reason(is_in=is_in, has_variant=variant_ref is not None, is_held_out=is_held_out)
     return Assignment(
         allocated=is_in,
         variant_ref=variant_ref if reason == "ASSIGNED" else None,
@@ -232,16 +236,12 @@ def assign(*, traffic: Traffic, bucket_ref: str, kept: Kept = NOTHING_KEPT) -> A
     )
 
 
-def _reason(
-    traffic: Traffic, *, is_in: bool, variant_ref: str | None, holdout: float | None
-) -> Reason:
+def _reason(*, is_in: bool, has_variant: bool, is_held_out: bool) -> Reason:
     if not is_in:
         return "NOT_ALLOCATED"
-    if variant_ref is None:
+    if not has_variant:
         return "NO_VARIANT"
-    if holdout is not None and holdout < traffic.holdout / 100:
-        return "HELD_OUT"
-    return "ASSIGNED"
+    return "HELD_OUT" if is_held_out else "ASSIGNED"
 
 
 def ranges_of(splits: Sequence[Split], whole: BucketRange) -> dict[str, BucketRange]:

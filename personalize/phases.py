@@ -1,5 +1,6 @@
 """
-PURE. Phases of a flow: consecutive revisions that divide the same guests among the same variants.
+PURE. Phases of a flow: consecutive revisions that divide the same guests among the same variants,
+and where there is one alone, between it and those held out.
 
 `number_of` is asked when a flow is published; `words` by whoever shows what a phase began with;
 `periods_of` and `run_of` by whoever reads what came of an optimized flow.
@@ -30,7 +31,8 @@ class _Division:
     What makes guests see what they see.
 
     shares: in their order, which says where each variant's guests stand. buckets: None in unique
-    mode. group: ref, low, high. is_optimized: the bandit sets the shares.
+    mode. group: ref, low, high. is_optimized: the bandit sets the shares. holdout: in percent, of
+    a single variant, which is compared with those held out; several are compared with each other.
     """
 
     shares: tuple[_Share, ...]
@@ -38,6 +40,7 @@ class _Division:
     buckets: tuple[int, int] | None
     group: tuple[str, float, float] | None
     is_optimized: bool
+    holdout: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +132,8 @@ def words(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
         told.append((_buckets(old.buckets), _buckets(new.buckets)))
     if old.group != new.group:
         told.append((_group(before), _group(after)))
+    if old.holdout != new.holdout:
+        told.append((f"held out {old.holdout:g} %", f"{new.holdout:g} %"))
     return ", ".join(f"{was} → {now}" for was, now in told)
 
 
@@ -150,6 +155,7 @@ def _division(definition: Mapping[str, Any]) -> _Division:
         buckets=(low, high) if low else None,
         group=(group["ref"], group["low"], group["high"]) if group else None,
         is_optimized=is_optimized(definition),
+        holdout=float(definition.get("holdout") or 0) if len(variants) == 1 else 0.0,
     )
 
 

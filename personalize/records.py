@@ -75,7 +75,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     One decision.
 
     Buckets: those that the flow's traffic asks for. kept: the variant, where the guest had seen it
-    before and the buckets say another one. readings: packed values by subject. held: of
+    before and the buckets say another one or none. readings: packed values by subject. held: of
     subjects whose value was not kept, the keys of the leaves that held. passed: the flows before,
     but for `passed_more` further ones. is_bare: there was too much to keep what was read at all.
     """

@@ -52,8 +52,8 @@ class Share:
     The variant that a guest has, and the numbers that say so.
 
     In unique mode buckets are of 100, and who stands below `percent` is let in; in universal mode
-    the guest has one bucket, and those two are None. is_kept: buckets say another variant, but
-    the guest saw this one before.
+    the guest has one bucket, and those two are None. is_kept: buckets say another variant or
+    none, but the guest saw this one before.
     """
 
     mine: VariantShare

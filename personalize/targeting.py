@@ -199,11 +199,13 @@ def _traffic_gates(traffic: Traffic, assignment: Assignment) -> Iterator[GateRep
         return
     yield GateReport("Traffic", Reason.NOT_ALLOCATED, True, let_in)
     if assignment.holdout_bucket is not None:
-        held = (
+        held = [
             f"{traffic.holdout:g} % of those let in are held out; this guest stands at "
             f"{assignment.holdout_bucket * 100:.2f}."
-        )
-        yield GateReport("Holdout", Reason.HOLDOUT, assignment.reason != "HELD_OUT", [held])
+        ]
+        if assignment.kept is not None:
+            held.append("The guest has seen a variant before, and keeps it.")
+        yield GateReport("Holdout", Reason.HOLDOUT, assignment.reason != "HELD_OUT", held)
 
 
 def _let_in(traffic: Traffic, assignment: Assignment) -> list[str]:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from personalize.attribution import numbers
 from personalize.attribution.numbers import GUESTS
-from personalize.goals.folding import MIXED
+from personalize.goals.folding import HELD_OUT, MIXED
 from personalize.models import Assignment, DailyNumbers, DailyRuns, Flow, GuestGoal
 from tests.api import Api
 
@@ -41,7 +41,8 @@ def visitor(api: Api) -> str:
 
 def sums(flow: Flow, measure: UUID = GUESTS) -> dict[str, dict[str, int]]:
     """Return the sums of a measure over all days, by the variant's name."""
-    names = {variant.ref: variant.name for variant in flow.variants.all()} | {MIXED: "mixed"}
+    names = {variant.ref: variant.name for variant in flow.variants.all()}
+    names |= {MIXED: "mixed", HELD_OUT: "held out"}
     found: dict[str, dict[str, int]] = {}
     for row in DailyNumbers.objects.filter(flow=flow, measure=measure):
         of_day = dict(zip(numbers.SUMS, numbers.numbers(row.sums), strict=True))

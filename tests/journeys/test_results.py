@@ -241,9 +241,7 @@ def test_window__counts_other_visits_and_ends(database: Database, api: Api) -> N
 
 
 def test_experience__that_was_deleted__keeps_its_results(database: Database, api: Api) -> None:
-    flow = experiment(
-        api, SIGNUP, subtype="EXPERIENCE", variants=[{"name": "A", "content": {"v": "A"}}]
-    )
+    flow = experience(api, SIGNUP)
     browser = visitor(api)
     run(api, flow, browser)
     api.send("SIGNUP", browser)
@@ -275,9 +273,7 @@ def test_experiment_viewed__that_names_a_variant__is_an_exposure(
 def test_ibexa_recommendation__of_a_scenario_that_is_an_experience__is_an_exposure(
     database: Database, api: Api, shop: Client
 ) -> None:
-    flow = experiment(
-        api, SIGNUP, subtype="EXPERIENCE", variants=[{"name": "A", "content": {"v": "A"}}]
-    )
+    flow = experience(api, SIGNUP)
     path = f"/api/{api.client_key}/clickrecommended/ada/1/155?scenario={flow.friendly_id}"
 
     assert api.http.get(path).status_code in (200, 204)
@@ -562,12 +558,20 @@ def test_results__of_an_experiment__say_what_each_variant_came_to_and_what_to_do
 # --- who has seen a variant keeps it ------------------------------------------------------
 
 
-def reweigh(api: Api, flow: Flow, **weights: float) -> None:
+def republish(api: Api, flow: Flow, **changes: Any) -> None:
     body = api.read(f"/v2/flowDefinitions/{flow.ref}")
     kept = {name: body[name] for name in ("name", "subtype", "variants", "goals", "friendlyId")}
-    for variant in kept["variants"]:
-        variant["weight"] = weights[variant["name"]]
-    api.json(api.put(f"/v2/flowDefinitions/{flow.ref}", kept))
+    api.json(api.put(f"/v2/flowDefinitions/{flow.ref}", kept | changes))
+
+
+def reweigh(api: Api, flow: Flow, **weights: float) -> None:
+    variants = api.read(f"/v2/flowDefinitions/{flow.ref}")["variants"]
+    republish(api, flow, variants=[{**each, "weight": weights[each["name"]]} for each in variants])
+
+
+def experience(api: Api, *goals: dict[str, Any]) -> Flow:
+    only = [{"name": "A", "content": {"v": "A"}}]
+    return experiment(api, *goals, subtype="EXPERIENCE", variants=only)
 
 
 def until_both_are_seen(api: Api, flow: Flow) -> dict[str, str]:
@@ -603,6 +607,48 @@ def test_variant__without_a_share_any_more__is_kept_by_nobody(database: Database
     reweigh(api, flow, A=0, B=1)
 
     assert {run(api, flow, browser) for browser in seen} == {"B"}
+
+
+@pytest.mark.parametrize("make", [experience, experiment])
+def test_holdout__turned_on_while_it_runs__takes_nothing_from_who_has_seen_a_variant(
+    database: Database, api: Api, make: Callable[[Api, dict[str, Any]], Flow]
+) -> None:
+    flow = make(api, SIGNUP)
+    before = {browser: run(api, flow, browser) for browser in (visitor(api) for _ in range(6))}
+    api.identify(visitor(api), ("EMAIL", "ada@example.com"))
+
+    republish(api, flow, traffic={"holdout": 100})
+    api.identify(next(iter(before)), ("EMAIL", "ada@example.com"))
+
+    assert {browser: run(api, flow, browser) for browser in before} == before
+    answer = api.json(api.call_flows(flow.friendly_id, browserId=visitor(api)))
+    assert answer == {"message": "No flow executed"}
+    assert "mixed" not in sums(flow)
+    latest = api.read("/v2/executions")["items"][0]
+    told = api.read(f"/v2/executions/{latest['ref']}")
+    (shown,) = told["explanation"]["flows"]
+    assert (shown["outcome"], told["replay"]["equal"]) == ("SHOWN", True)
+    assert shown["gates"][-1]["name"] == "Holdout"
+    assert shown["gates"][-1]["because"][-1] == (
+        "The guest has seen a variant before, and keeps it."
+    )
+
+
+def test_holdout__of_an_experience_turned_on_while_it_runs__begins_a_phase(
+    database: Database, api: Api
+) -> None:
+    flow = experience(api, SIGNUP)
+    for _ in range(30):
+        run(api, flow, visitor(api))
+
+    republish(api, flow, traffic={"holdout": 50})
+    for _ in range(30):
+        api.json(api.call_flows(flow.friendly_id, browserId=visitor(api)))
+
+    found = api.read(f"/v2/flowDefinitions/{flow.ref}/results")
+    assert found["verdict"]["code"] == "COLLECTING"
+    assert (found["phase"], found["phases"]) == (2, [1, 2])
+    assert sum(each["guests"] for each in found["variants"]) == 30
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(2))))

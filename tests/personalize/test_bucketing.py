@@ -229,6 +229,20 @@ def test_holdout__raised__holds_out_more_and_moves_nobody_else() -> None:
         assert before.reason != "HELD_OUT" or after.reason == "HELD_OUT"
 
 
+def test_holdout__raised__takes_nothing_from_who_has_seen_a_variant_with_a_share() -> None:
+    traffic = halves(holdout=30)
+    ranges = halves(holdout=30, universal=BucketRange(low=1, high=120))
+
+    for each in (traffic, ranges):
+        for ref in GUESTS[:1000]:
+            new = assign(traffic=each, bucket_ref=ref)
+            seen = assign(traffic=each, bucket_ref=ref, kept={each.salt: "b"})
+            gone = assign(traffic=each, bucket_ref=ref, kept={each.salt: "gone"})
+            assert (seen.reason, seen.variant_ref) == ("ASSIGNED", "b")
+            assert seen.kept == (None if new.variant_ref == "b" else "b")
+            assert gone == new
+
+
 # --- Universal: one bucket for all flows --------------------------------------------------------
 
 

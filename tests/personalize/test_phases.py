@@ -19,6 +19,7 @@ def definition(**values: Any) -> dict[str, Any]:
     return {"allocation": 100, "variants": [variant("a", 50), variant("b", 50)], **values}
 
 
+ALONE = {"variants": [variant("a")]}
 GROUP = {"ref": "g", "name": "Checkout", "low": 0, "high": 50}
 
 
@@ -38,6 +39,8 @@ GROUP = {"ref": "g", "name": "Checkout", "low": 0, "high": 50}
         ({"exclusionGroup": GROUP}, {"exclusionGroup": {**GROUP, "high": 60}},
          "0–50 % of “Checkout” → 0–60 % of “Checkout”"),
         ({}, {"optimized": True}, "weights by hand → weights by the results"),
+        (ALONE, {**ALONE, "holdout": 20}, "held out 0 % → 20 %"),
+        ({**ALONE, "holdout": 20}, {**ALONE, "holdout": 7.5}, "held out 20 % → 7.5 %"),
     ],
 )  # fmt: skip
 def test_phase__of_another_division__is_the_next_and_says_what_differs(
