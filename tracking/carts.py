@@ -6,7 +6,7 @@ it holds their people; doors and admin read the rows.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -66,14 +66,23 @@ def near(people: Collection[int], *, first: datetime, last: datetime) -> list[Ca
     return [_key(row) for row in rows]
 
 
-def rebuild(client_id: int, keys: Collection[CartKey]) -> Mapping[UUID, tuple[Line, ...]]:
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What each checkout took out, by its event, and the guests whose the carts were."""
+
+    taken: Mapping[UUID, tuple[Line, ...]] = field(default_factory=dict)
+    owners: Collection[int] = ()
+
+
+def rebuild(client_id: int, keys: Collection[CartKey]) -> Rebuilt:
     """
     Make one client's carts of what is recorded now, in a fixed number of queries.
 
-    Returns what each checkout took out, by its event. A cart with MOST_DEEDS
-    stays as it is: no person fills one so, and whoever does costs no more.
+    A cart with MOST_DEEDS stays as it is: no person fills one so, and whoever
+    does costs no more.
     """
     known = {_key(row): row for row in _rows(keys)}
+    owners = {row.guest_id for row in known.values()}
     done = _done(
         client_id, [key for key in keys if key not in known or known[key].deeds < MOST_DEEDS]
     )
@@ -84,7 +93,8 @@ def rebuild(client_id: int, keys: Collection[CartKey]) -> Mapping[UUID, tuple[Li
         for key, deeds in begun.items()
     }
     _store(known, carts, begun)
-    return {ref: lines for cart in carts.values() for ref, lines in cart.taken.items()}
+    taken = {ref: lines for cart in carts.values() for ref, lines in cart.taken.items()}
+    return Rebuilt(taken, owners)
 
 
 def _done(client_id: int, keys: Collection[CartKey]) -> dict[CartKey, list[Deed]]:

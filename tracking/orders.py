@@ -70,8 +70,12 @@ def _ref(number: str) -> UUID | None:
         return None
 
 
-def rebuild(client_id: int, numbers: Collection[str], taken: Taken) -> None:
-    """Make one client's orders of these numbers of what is recorded now."""
+def rebuild(client_id: int, numbers: Collection[str], taken: Taken) -> set[int]:
+    """
+    Make one client's orders of these numbers of what is recorded now.
+
+    Returns the guests whose they were, and whose they are: anybody may tell of an order.
+    """
     rows = Interaction.objects.filter(client=client_id, verb__in=ORDER_VERBS)
     deeds = interactions.deeds(rows.filter(_numbered(numbers)))
     statements: dict[str, list[folding.Statement]] = {}
@@ -85,7 +89,7 @@ def rebuild(client_id: int, numbers: Collection[str], taken: Taken) -> None:
             client=client_id, reference_id__in=numbers
         )
     }
-    _store(
+    return _store(
         client_id,
         [
             (known.get(number), number, folding.fold_order(told))
@@ -114,8 +118,12 @@ def _payments(deeds: Sequence[Deed]) -> list[Deed]:
     return found
 
 
-def rebuild_grouped(client_id: int, visits: Collection[int], guests: Collection[int]) -> None:
-    """Make the orders of single purchases: of these visits, and of guests who have none."""
+def rebuild_grouped(client_id: int, visits: Collection[int], guests: Collection[int]) -> set[int]:
+    """
+    Make the orders of single purchases: of these visits, and of guests who have none.
+
+    Returns the guests whose they were, and whose they are.
+    """
     asked = Q(session__in=visits) | Q(session__isnull=True, guest__in=guests)
     rows = Interaction.objects.filter(asked, verb__in=[*CART_VERBS, Verb.BUY])
     deeds = sorted(interactions.deeds(rows), key=_scope)
@@ -137,7 +145,8 @@ def rebuild_grouped(client_id: int, visits: Collection[int], guests: Collection[
         order = folding.fold_order([(deed, deed.act.lines) for deed in run])
         told.append((row, number, order))
     Order.objects.filter(pk__in=[row.pk for row in spare], stated=[]).delete()
-    _store(client_id, told, is_grouped=True)
+    owners = {row.guest_id for row in known}
+    return owners | _store(client_id, told, is_grouped=True)
 
 
 def _scope(deed: Deed) -> tuple[int, int]:
@@ -173,12 +182,14 @@ def _store(
     told: Iterable[tuple[Order | None, str, folding.Order]],
     *,
     is_grouped: bool = False,
-) -> None:
+) -> set[int]:
+    """Write orders as they were told; return the guests whose they were, and whose they are."""
     now = timezone.now()
     new: list[Order] = []
     changed: list[Order] = []
     lines: list[tuple[Order, Sequence[folding.OrderLine]]] = []
     told = list(told)
+    owners = {row.guest_id for row, _, _ in told if row is not None}
     places = _places([order.first for _, _, order in told if order.first])
     for row, number, order in told:
         if order.first is None:
@@ -196,6 +207,7 @@ def _store(
     Order.objects.bulk_create(new)
     Order.objects.bulk_update(changed, _WRITTEN)
     _store_items(lines, _names(client_id, lines))
+    return owners | {row.guest_id for row in (*new, *changed)}
 
 
 def _names(

@@ -92,11 +92,11 @@ def _follow_all(event_refs: Sequence[UUID], *, now: datetime) -> None:
     by_client: dict[int, list[Event]] = {}
     for event in heard:
         by_client.setdefault(event.client_id, []).append(event)
+    people = {_person(event) for event in heard} - {0}
     for client_id, told in sorted(by_client.items()):
         client = clients.by_id(client_id)
         if client is not None:
-            _follow(client, told)
-    people = {_person(event) for event in heard} - {0}
+            people |= _follow(client, told)
     followers.note_guests(people, Changed.PURCHASES, now=now)
 
 
@@ -105,7 +105,8 @@ def _lock(heard: Sequence[Event]) -> None:
     guests.lock({_person(event) for event in heard} - {0})
 
 
-def _follow(client: ClientConfig, heard: Sequence[Event]) -> None:
+def _follow(client: ClientConfig, heard: Sequence[Event]) -> set[int]:
+    """Make anew what these events touch; return the guests whose it was, and whose it is."""
     acts, unusable = _read_all(client, heard)
     _warn(unusable)
     interactions.store(acts)
@@ -115,11 +116,13 @@ def _follow(client: ClientConfig, heard: Sequence[Event]) -> None:
     touched.carts |= {
         carts.key_of(client.id, deed.act.cart_id, deed.session_id, deed.guest_id) for deed in deeds
     }
-    taken = carts.rebuild(client.id, touched.carts) if touched.carts else {}
+    rebuilt = carts.rebuild(client.id, touched.carts) if touched.carts else carts.Rebuilt()
+    owners = set(rebuilt.owners)
     if touched.orders:
-        orders.rebuild(client.id, touched.orders, taken)
+        owners |= orders.rebuild(client.id, touched.orders, rebuilt.taken)
     if touched.visits or touched.guests:
-        orders.rebuild_grouped(client.id, touched.visits, touched.guests)
+        owners |= orders.rebuild_grouped(client.id, touched.visits, touched.guests)
+    return owners
 
 
 def _sightings(acts: Iterable[tuple[Event, Act]]) -> Iterator[Sighting]:

@@ -21,7 +21,7 @@ from tests.factories import BrowserFactory, FlowFactory, GuestFactory
 from tracking import db, followers, tasks
 from tracking.followers import Owed
 from tracking.merging import undo
-from tracking.models import Client, Event, Guest, MergeRecord
+from tracking.models import Cart, Client, Event, Guest, MergeRecord
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -95,6 +95,19 @@ def test_segment__who_saw_the_popup_and_did_not_buy__fills_and_empties_as_events
     (was,) = SegmentMembership.objects.filter(segment=segment)
     assert was.left_at is not None
     assert was.entered_at < was.left_at
+
+
+def test_segment__of_a_cart_that_somebody_else_goes_on_with__is_left_by_who_began_it(
+    database: Database, api: Api, make: Make
+) -> None:
+    segment = make("Cart", field("cart.items", "at_least", 1))
+    shoe = {"product_id": "shoe", "price": 10, "cart_id": "c1"}
+    for anonymous_id in ("device-1", "device-2"):
+        call = {"type": "track", "event": "Product Added", "properties": shoe}
+        body = {**call, "anonymousId": anonymous_id, "writeKey": api.client_key}
+        api.json(api.post("/v1/track", body))
+
+    assert members(segment) == {str(Cart.objects.get().guest.ref)}
 
 
 def test_audience__of_a_segment__lets_in_who_is_in_it_and_one_that_excludes_it_the_others(
