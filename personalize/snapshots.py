@@ -7,9 +7,10 @@ when it has moved, just what changed since is read again.
 """
 
 import bisect
+import logging
 import threading
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -18,7 +19,7 @@ from uuid import UUID
 
 from personalize import conditions, decisions, rendering, segment_index
 from personalize.bucketing import BucketRange, GroupPart, SiteHoldout, Split, Traffic
-from personalize.conditions import Facts, Needs
+from personalize.conditions import Facts, Needs, Problem
 from personalize.goals import document as goal_documents
 from personalize.goals.types import Goal
 from personalize.models import (
@@ -33,6 +34,24 @@ from personalize.models import (
 from personalize.types import OfferState
 from tracking.types import ClientConfig
 
+logger = logging.getLogger("personalize")
+
+
+@contextmanager
+def _breaking_alone(refusal: Callable[[str], Exception]) -> Iterator[None]:
+    """
+    Compile what was fine when it was stored: whatever breaks there is refused as if it were not.
+
+    Whoever asks has a fallback for what is refused, and the other flows of the call stand.
+    """
+    try:
+        yield
+    except (conditions.ConditionError, decisions.DecisionInvalid, rendering.TemplateInvalid):
+        raise
+    except Exception as error:
+        logger.exception("stored.broken")
+        raise refusal(f"It breaks as it is compiled: {type(error).__name__}.") from error
+
 
 @dataclass(frozen=True)
 class StoredCondition:
@@ -45,7 +64,8 @@ class StoredCondition:
 def _stored(tree: object) -> StoredCondition:
     """Compile a condition that was fine when it was stored."""
     try:
-        return StoredCondition(conditions.compile(tree))
+        with _breaking_alone(lambda why: conditions.ConditionError([Problem("", why)])):
+            return StoredCondition(conditions.compile(tree))
     except conditions.ConditionError as error:
         return StoredCondition(conditions.NOBODY, str(error))
 
@@ -63,7 +83,8 @@ class VariantSnapshot:
 
     @cached_property
     def template(self) -> rendering.Template:
-        return rendering.compile_content(self.content_type, self.content)
+        with _breaking_alone(rendering.TemplateInvalid):
+            return rendering.compile_content(self.content_type, self.content)
 
 
 @dataclass(frozen=True)
@@ -273,7 +294,8 @@ class DecisionSnapshot:
     @cached_property
     def decider(self) -> decisions.Decider:
         """Raises DecisionInvalid: a field that a host registered may be gone."""
-        return decisions.compile(self.document)
+        with _breaking_alone(lambda why: decisions.DecisionInvalid([Problem("", why)])):
+            return decisions.compile(self.document)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from personalize.conditions.parts import (
     comparison,
     earliest,
     found,
+    moved,
     never,
     of_leaf,
     outcome,
@@ -282,8 +283,9 @@ def _clock(leaf: Leaf) -> Until:
     if name == "time.now":
         moment = as_datetime(leaf.value)
         # What is after a moment is so just behind it.
-        later = None if moment is None else moment + timedelta(microseconds=1)
-        return lambda facts: earliest(each for each in (moment, later) if each and each > facts.now)
+        steps = (timedelta(), timedelta(microseconds=1))
+        turning = [] if moment is None else [moved(moment, step) for step in steps]
+        return lambda facts: earliest(each for each in turning if each and each > facts.now)
     if name == "time.hour":
         return lambda facts: (
             facts.now

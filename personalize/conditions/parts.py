@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from personalize.conditions.facts import Facts
@@ -157,6 +157,13 @@ def never(facts: Facts) -> None:
 def earliest(moments: Iterable[datetime | None]) -> datetime | None:
     """Return the first of the moments that there are."""
     return min((moment for moment in moments if moment is not None), default=None)
+
+
+def moved(moment: datetime, distance: timedelta) -> datetime | None:
+    """Return the moment so far away, in UTC; None beyond the calendar: nobody comes to see it."""
+    with suppress(OverflowError):
+        return (moment + distance).astimezone(UTC)
+    return None
 
 
 def value_test(leaf: Leaf) -> Callable[[object], bool]:

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test.utils import CaptureQueriesContext
 
-from personalize import snapshots
+from personalize import conditions, rendering, snapshots
 from personalize.conditions import patterns
 from personalize.models import ExitCount
 from tests.api import Api
@@ -195,3 +195,60 @@ def test_flow__whose_condition_can_be_read_no_more__runs_nothing_and_says_why(
     with pytest.raises(CommandError):
         call_command("explain_flow", "by_expression", browser, stdout=(said := StringIO()))
     assert "the extra “regex”" in said.getvalue()
+
+
+@pytest.mark.parametrize("end", ["9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59-05:00"])
+def test_audience__until_the_end_of_the_calendar__is_everybody(
+    on_sqlite: Database, api: Api, launch: Callable[[str, Any], None], end: str
+) -> None:
+    launch("for_ever", field("time.now", "before", end))
+    launch("never", field("time.now", "after", end))
+    browser = api.create_browser()["ref"]
+
+    assert [runs(api, name, browser) for name in ("for_ever", "never")] == [True, False]
+
+
+def test_flow__whose_condition_breaks_as_it_is_compiled__leaves_the_others_of_its_prefix_running(
+    on_sqlite: Database,
+    api: Api,
+    launch: Callable[[str, Any], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    launch("hero_1", field("page", "contains", "shoes"))
+    launch("hero_2", {})
+    browser = api.create_browser()["ref"]
+    compile_sound = conditions.compile
+
+    def compile(tree: object) -> conditions.Compiled:
+        if tree:
+            raise ZeroDivisionError
+        return compile_sound(tree)
+
+    monkeypatch.setattr(conditions, "compile", compile)
+    snapshots.forget()
+
+    assert runs(api, "hero_*", browser)
+    assert not runs(api, "hero_1", browser)
+    (row,) = ExitCount.objects.filter(reason="UNREADABLE")
+    assert (row.flow.friendly_id, row.count) == ("hero_1", 2)
+    with pytest.raises(CommandError):
+        call_command("explain_flow", "hero_1", browser, stdout=(said := StringIO()))
+    assert "It breaks as it is compiled: ZeroDivisionError." in said.getvalue()
+
+
+def test_flow__whose_template_breaks_as_it_is_compiled__says_so_and_is_no_success(
+    on_sqlite: Database,
+    api: Api,
+    launch: Callable[[str, Any], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    launch("hero", {})
+    browser = api.create_browser()["ref"]
+    monkeypatch.setattr(rendering, "compile_content", lambda *_: 1 // 0)
+    snapshots.forget()
+
+    answer = api.json(api.call_flows("hero", browserId=browser))
+
+    assert answer == {"message": "Templating transformation failed"}
+    (event,) = api.read("/v2/events", type="TRACKING")["items"]
+    assert event["arbitraryData"]["flowExecution"]["status"] == "ERROR"

@@ -259,6 +259,20 @@ def test_decision__that_is_broken__leaves_the_defaults_and_is_counted(
     assert fault in logged.__dict__["fault"]
 
 
+def test_decision__that_breaks_as_it_is_compiled__leaves_the_defaults_and_is_counted(
+    on_sqlite: Database, shop: Client, visitor: Identifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live_flow(shop, model(shop, document(row("IE"))))
+    monkeypatch.setattr(decisions, "compile", lambda document: 1 // 0)
+    snapshots.forget()
+
+    outcome = run(shop, visitor)
+
+    assert outcome.is_executed
+    assert outcome.content == {"offer": None, "text": " 0"}
+    assert ExitCount.objects.values_list("reason", "count").get() == ("DECISION_FAILED", 1)
+
+
 def test_callable__that_raises__leaves_the_defaults_and_is_counted(
     on_sqlite: Database, shop: Client, visitor: Identifier
 ) -> None:
