@@ -199,15 +199,13 @@ class CompiledCall:
         if self.registered is None:
             return {}, f"No decision called {show(self.call.name)} is registered any more."
         try:
-            given = self.registered.function(facts)
-        # A host's code may raise anything, and its page must stand all the same.
+            return self._checked(self.registered.function(facts)), ""
+        except Unfit as unfit:
+            return {}, f"“{self.call.name}”: {unfit}."
+        # A host's code, and what it answers with, may raise anything: its page must stand.
         except Exception as error:
             logger.exception("decision.callable_failed", extra={"callable": self.call.name})
             return {}, f"“{self.call.name}” raised {type(error).__name__}."
-        try:
-            return self._checked(given), ""
-        except Unfit as unfit:
-            return {}, f"“{self.call.name}”: {unfit}."
 
     def _checked(self, given: object) -> dict[str, object]:
         if given is None:

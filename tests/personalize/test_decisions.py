@@ -1,14 +1,17 @@
 """Decision models and offers behind a flow: saved, published, asked, and broken."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils.safestring import mark_safe
 
 from personalize import decision_models, decisions, execution, flows, offers, snapshots
 from personalize.conditions import Facts
 from personalize.models import (
     DecisionModel,
+    DecisionRecord,
     DecisionRevision,
     ExitCount,
     Flow,
@@ -288,6 +291,55 @@ def test_callable__that_raises__leaves_the_defaults_and_is_counted(
         assert ExitCount.objects.get().reason == "DECISION_FAILED"
     finally:
         decisions.unregister("raises")
+
+
+class Measured(float):
+    """A number of a library's own."""
+
+
+def nested(levels: int) -> object:
+    value: object = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown", "faults"),
+    [
+        ({"n": Measured(2.5)}, {"n": 2.5, "text": "", "json": 5}, 0),
+        ({"text": mark_safe("<b>")}, {"n": 4, "text": "<b>", "json": 5}, 0),
+        ({"json": {None: 1}}, {"n": 4, "text": "", "json": {"null": 1}}, 0),
+        ({"json": nested(30)}, {"n": 4, "text": "", "json": nested(30)}, 0),
+        ({"n": 1, "text": "\ud83d"}, {"n": 4, "text": "", "json": 5}, 1),
+        ({"n": 1, "text": "\x00"}, {"n": 4, "text": "", "json": 5}, 1),
+        ({"n": 1, "json": nested(700)}, {"n": 4, "text": "", "json": 5}, 1),
+    ],
+)
+def test_callable__that_answers_what_is_not_plain__is_taken_or_counted_and_never_fails_the_call(
+    database: Database, shop: Client, visitor: Identifier, answer: Any, shown: Any, faults: int
+) -> None:
+    outputs = {"n": ("NUMBER", 4), "text": ("TEXT", ""), "json": ("JSON", 5)}
+
+    @decisions.register("odd", outputs=outputs)
+    def odd(facts: Facts) -> dict[str, object]:
+        return dict(answer)
+
+    try:
+        content = {name: f"{{{{ decision.{name} }}}}" for name in outputs}
+        live_flow(shop, model(shop, {"callable": "odd"}), content=json.dumps(content))
+
+        outcome = run(shop, visitor)
+    finally:
+        decisions.unregister("odd")
+
+    assert (outcome.reason, outcome.content) == ("EXECUTED", shown)
+    while pipeline.process_batch(now=NOW):
+        continue
+    event = Event.objects.get(type="TRACKING")
+    assert event.data["decision"]["decision"]["outputs"] == shown
+    assert DecisionRecord.objects.exists()
+    assert ExitCount.objects.filter(reason="DECISION_FAILED").count() == faults
 
 
 # --- saving and publishing ---

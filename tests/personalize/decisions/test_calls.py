@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from personalize import conditions, decisions
@@ -16,6 +17,7 @@ OUTPUTS: dict[str, str | tuple[str, object]] = {
     "offer": ("OFFER", OTHER),
     "discount": ("NUMBER", 0),
     "text": "TEXT",
+    "json": "JSON",
 }
 DOCUMENT = {
     "callable": "best",
@@ -23,9 +25,29 @@ DOCUMENT = {
         {"name": "offer", "type": "OFFER", "default": OTHER},
         {"name": "discount", "type": "NUMBER", "default": 0},
         {"name": "text", "type": "TEXT"},
+        {"name": "json", "type": "JSON"},
     ],
 }
-NOTHING = {"offer": OTHER, "discount": 0, "text": None}
+NOTHING = {"offer": OTHER, "discount": 0, "text": None, "json": None}
+
+
+class Whole(int):
+    pass
+
+
+class Measured(float):
+    pass
+
+
+class Marked(str):
+    __slots__ = ()
+
+
+def nested(levels: int) -> object:
+    value: object = 1
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +82,19 @@ def test_callable__that_answers_none__gives_the_defaults() -> None:
         ({"price": 7}, "“best”: it answered with “price”, which it has not declared."),
         ([1], "“best”: its answer has to be a dict of outputs."),
         ({"text": object()}, "“best”: its output “text” needs a text of at most"),
+        ({"text": "\ud83d"}, "“best”: its output “text” needs a text without NUL and half"),
+        ({"text": "a\x00"}, "“best”: its output “text” needs a text without NUL and half"),
+        ({"json": {"a": ["\udc00"]}}, "“best”: its output “json” needs a JSON value without NUL"),
+        ({"json": {"\x00": 1}}, "“best”: its output “json” needs a JSON value without NUL"),
+        ({"json": [2**63]}, "“best”: its output “json” needs a JSON value whose whole numbers"),
+        ({"json": {(1, 2): 1}}, "“best”: its output “json” needs a JSON value."),
+        ({"json": [float("nan")]}, "“best”: its output “json” needs a JSON value."),
+        (
+            {"json": nested(31)},
+            "“best”: its output “json” needs a JSON value of at most 30 levels.",
+        ),
+        ({"json": nested(700)}, "“best”: its output “json” needs a JSON value"),
+        ({"json": nested(100_000)}, "“best”: its output “json” needs a JSON value"),
     ],
 )
 def test_callable__that_fails__gives_the_defaults_and_says_why(given: Any, fault: str) -> None:
@@ -67,6 +102,28 @@ def test_callable__that_fails__gives_the_defaults_and_says_why(given: Any, fault
 
     assert decision.outputs == NOTHING
     assert decision.fault.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("given", "answered"),
+    [
+        ({"discount": Whole(3)}, {"discount": 3}),
+        ({"discount": Measured(2.5)}, {"discount": 2.5}),
+        ({"text": Marked("<b>")}, {"text": "<b>"}),
+        ({"json": {"a": (Whole(1), Measured(0.5), Marked("x"))}}, {"json": {"a": [1, 0.5, "x"]}}),
+        ({"json": {None: 1, 2: Marked("x")}}, {"json": {"null": 1, "2": "x"}}),
+        ({"json": nested(30)}, {"json": nested(30)}),
+        ({"offer": Marked(OFFER)}, {"offer": OFFER}),
+    ],
+)
+def test_callable__that_answers_with_values_of_its_librarys_own__answers_plain_ones(
+    given: Any, answered: Any
+) -> None:
+    decision = answer(given)
+
+    assert decision == Decision({**NOTHING, **answered})
+    # Only plain values can be written down as fast as each call has to be.
+    assert msgspec.json.decode(msgspec.json.encode(decision.outputs)) == decision.outputs
 
 
 def test_callable__whose_offer_the_guest_cannot_have__gives_the_default_offer() -> None:
