@@ -8,6 +8,7 @@ number of queries, asks the pure evaluator, and stores the difference. Judging
 again changes nothing.
 """
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from tracking import clients, db, guests
 from tracking.followers import Changed, Owed
 from tracking.models import Event, Guest
 from tracking.types import ClientConfig, Told
+
+logger = logging.getLogger("personalize")
 
 FOLLOWER: Final = "personalize.segments"
 
@@ -272,13 +275,17 @@ def hear_of_list(segment: Segment, guest_ids: Collection[int], *, now: datetime)
 
 
 def tend(now: datetime) -> None:
-    """Judge who is due, and build what is not built, for a while: a chore."""
+    """
+    Judge who is due, and build what is not built, for a while: a chore.
+
+    What fails is logged and done the next time; all else is done now.
+    """
     deadline = time.monotonic() + _LONGEST
     _refresh(now=now)
-    while _due(now).exists() and time.monotonic() < deadline:
-        db.retried(partial(_sweep, now=now))
-    while Segment.objects.unbuilt().exists() and time.monotonic() < deadline:
-        if db.retried(partial(_build, now=now)) is None:
+    _sweep_until(deadline, now=now)
+    building = _Building(now=now)
+    while building.is_left() and time.monotonic() < deadline:
+        if building.go_on() is None:
             # Somebody else is building.
             break
 
@@ -298,18 +305,29 @@ def _due(now: datetime) -> QuerySet[SegmentDue]:
     return SegmentDue.objects.filter(due_at__lte=now)
 
 
-def _sweep(*, now: datetime) -> None:
-    """Judge the pairs that have been due longest."""
-    rows = _due(now).order_by("due_at", "pk")
-    due: dict[int, dict[int, set[str]]] = {}
+def _sweep_until(deadline: float, *, now: datetime) -> None:
+    failed: set[int] = set()
+    while time.monotonic() < deadline:
+        rows = _due(now).exclude(segment__client__in=failed).order_by("due_at", "pk")
+        client_id = rows.values_list("segment__client", flat=True).first()
+        if client_id is None:
+            return
+        try:
+            db.retried(partial(_sweep, client_id, now=now))
+        except Exception:
+            logger.exception("segments.not_judged", extra={"client": client_id})
+            failed.add(client_id)
+
+
+def _sweep(client_id: int, *, now: datetime) -> None:
+    """Judge the pairs of a client that have been due longest."""
+    rows = _due(now).filter(segment__client=client_id).order_by("due_at", "pk")
+    due: dict[int, set[str]] = {}
     taken = []
-    for pk, client_id, guest_id, name in rows.values_list(
-        "pk", "segment__client", "guest", "segment__friendly_id"
-    )[:_AT_ONCE]:
+    for pk, guest_id, name in rows.values_list("pk", "guest", "segment__friendly_id")[:_AT_ONCE]:
         taken.append(pk)
-        due.setdefault(client_id, {}).setdefault(guest_id, set()).add(name)
-    for client_id, names in sorted(due.items()):
-        _judge(client_id, partial(_with_dependents, names), now=now)
+        due.setdefault(guest_id, set()).add(name)
+    _judge(client_id, partial(_with_dependents, due), now=now)
     # What is due still was not judged: the segment was deleted, or the guest is nobody now.
     _due(now).filter(pk__in=taken).delete()
 
@@ -322,36 +340,74 @@ def _with_dependents(due: Mapping[int, set[str]], catalog: Catalog) -> Mapping[i
 # --- as segments change ----------------------------------------------------------------
 
 
-def _build(*, now: datetime) -> int | None:
-    """Judge the next guests by a segment that is not built. Returns how many; None: all are."""
-    rows = Segment.objects.unbuilt().order_by("client", "built_to", "pk")
-    if db.is_postgres():
-        rows = rows.select_for_update(skip_locked=True, no_key=True)
-    pending = list(rows)
-    client = clients.by_id(pending[0].client_id) if pending else None
-    if client is None:
-        return None
-    catalog = snapshots.catalog(client, version=snapshots.current_version(client.id))
-    first = pending[0]
-    together = [first]
-    if _is_about_everybody(first, catalog):
-        # One way through all guests does for all segments that have to see them.
-        alike = [each for each in pending if each.client_id == client.id and each.pk != first.pk]
-        alike = [each for each in alike if each.built_to == first.built_to]
-        together += [each for each in alike if _is_about_everybody(each, catalog)]
-    ids = _candidates(first, catalog, client, now=now)
-    built = Segment.objects.filter(pk__in=[each.pk for each in together])
-    if not ids:
-        built.update(built_to=None, built_at=now)
-        return 0
-    names = [each.friendly_id for each in together]
+class _Building:
+    """Segments being built, a batch of guests at a time."""
 
-    def choose(catalog: Catalog) -> Mapping[int, _Names]:
-        return dict.fromkeys(ids, catalog.segment_index.by_segments(names))
+    def __init__(self, *, now: datetime) -> None:
+        self.now = now
+        self.failed: set[int] = set()
+        #: Those that failed together: which of them is to blame, each shows alone.
+        self.apart: set[int] = set()
+        self._together: list[Segment] = []
 
-    _judge(client.id, choose, now=now)
-    built.update(built_to=ids[-1])
-    return len(ids)
+    def is_left(self) -> bool:
+        return self._unbuilt().exists()
+
+    def _unbuilt(self) -> QuerySet[Segment]:
+        return Segment.objects.unbuilt().exclude(pk__in=self.failed)
+
+    def go_on(self) -> int | None:
+        """Build one batch as `batch` does; a segment that fails is logged, and left for later."""
+        self._together = []
+        try:
+            return db.retried(self.batch)
+        except Exception:
+            if not self._together:
+                raise
+            names = [each.friendly_id for each in self._together]
+            logger.exception("segments.not_built", extra={"segments": names})
+            to_blame = self.failed if len(names) == 1 else self.apart
+            to_blame.update(each.pk for each in self._together)
+            return 0
+
+    def batch(self) -> int | None:
+        """Judge the next guests by what is not built. Returns how many; None: all is built."""
+        rows = self._unbuilt().order_by("client", "built_to", "pk")
+        if db.is_postgres():
+            rows = rows.select_for_update(skip_locked=True, no_key=True)
+        pending = list(rows)
+        client = clients.by_id(pending[0].client_id) if pending else None
+        if client is None:
+            return None
+        catalog = snapshots.catalog(client, version=snapshots.current_version(client.id))
+        self._together = self._alike(pending, catalog)
+        first = self._together[0]
+        ids = _candidates(first, catalog, client, now=self.now)
+        built = Segment.objects.filter(pk__in=[each.pk for each in self._together])
+        if not ids:
+            built.update(built_to=None, built_at=self.now)
+            return 0
+        names = [each.friendly_id for each in self._together]
+
+        def choose(catalog: Catalog) -> Mapping[int, _Names]:
+            return dict.fromkeys(ids, catalog.segment_index.by_segments(names))
+
+        _judge(client.id, choose, now=self.now)
+        built.update(built_to=ids[-1])
+        return len(ids)
+
+    def _alike(self, pending: Sequence[Segment], catalog: Catalog) -> list[Segment]:
+        """Return the first of these, and those that the same way through all guests is for."""
+        first = pending[0]
+        if first.pk in self.apart or not _is_about_everybody(first, catalog):
+            return [first]
+        return [
+            each
+            for each in pending
+            if (each.client_id, each.built_to) == (first.client_id, first.built_to)
+            and each.pk not in self.apart
+            and _is_about_everybody(each, catalog)
+        ]
 
 
 def _is_about_everybody(segment: Segment, catalog: Catalog) -> bool:
@@ -379,6 +435,7 @@ def _candidates(
 
 def build_all(*, now: datetime, progress: Callable[[int], None] | None = None) -> None:
     """Build all segments that are not built, however long it takes."""
-    while (done := db.retried(partial(_build, now=now))) is not None:
+    building = _Building(now=now)
+    while (done := db.retried(building.batch)) is not None:
         if progress:
             progress(done)

@@ -210,16 +210,9 @@ def turns(leaf: Leaf, value: object, now: datetime) -> datetime | None:
     span = leaf.operator.span
     if span is None:
         return None
-    ends = (end for moment in _moments(leaf, value) for end in _ends(moment, span(leaf.operand)))
-    return earliest(end for end in ends if end > now)
-
-
-def _ends(moment: datetime, span: tuple[timedelta, timedelta]) -> Iterator[datetime]:
-    """Yield when a moment passes by the ends of a span around now."""
-    for each in span:
-        # An end that lies beyond the calendar nobody comes to see.
-        with suppress(OverflowError):
-            yield moment - each
+    # When the moment passes by the ends of the span around now.
+    ends = (moved(moment, -each) for moment in _moments(leaf, value) for each in span(leaf.operand))
+    return earliest(end for end in ends if end is not None and end > now)
 
 
 def show_operand(leaf: Leaf) -> str:

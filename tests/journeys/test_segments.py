@@ -10,18 +10,18 @@ import pytest
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from personalize import flows, memberships, segments, snapshots
+from personalize import flows, guest_facts, memberships, segments, snapshots
 from personalize.models import Segment, SegmentDue, SegmentMembership
 from personalize.segments import SegmentError
 from personalize.sources.rows import RowSource
 from project.models import Order
 from tests.api import Api
 from tests.conftest import Database
-from tests.factories import BrowserFactory, FlowFactory, GuestFactory
+from tests.factories import BrowserFactory, ClientFactory, FlowFactory, GuestFactory
 from tracking import db, followers, tasks
 from tracking.followers import Owed
 from tracking.merging import undo
-from tracking.models import Cart, Client, Event, Guest, MergeRecord
+from tracking.models import Cart, Client, Event, FollowUp, Guest, MergeRecord
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -144,6 +144,100 @@ def test_segment__as_time_passes__is_left_and_entered_without_any_event(
 
     api.json(api.send("VIEW", browser))
     assert (members(lately), members(idle)) == ({guest}, set())
+
+
+@pytest.mark.parametrize("end", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
+def test_guest__whose_date_lies_at_the_end_of_the_calendar__is_judged_as_all_are(
+    database: Database, api: Api, make: Make, settings: Any, end: str
+) -> None:
+    browser, guest = visitor(api)
+    address = ("EMAIL", "ada@example.com")
+    api.json(api.identify(browser, address, country="IE", ext={"validUntil": end}))
+    settings.TRACKING = settings.TRACKING | {"DISPATCH": "worker"}
+    valid = "guest.attributes.validUntil"
+    made = [make(name, field(valid, name, 30)) for name in ("in_last_days", "in_next_days")]
+    make("Longer ago", field(valid, "longer_ago", 30))
+    irish = make("Irish", field("guest.country", "is", "IE"))
+
+    memberships.tend(timezone.now())
+
+    assert not Segment.objects.unbuilt().exists()
+    assert members(irish) == {guest}
+    for country in ("DE", "IE"):
+        api.json(api.identify(browser, address, country=country))
+        tasks.drain()
+        assert members(irish) == ({guest} if country == "IE" else set())
+        assert not FollowUp.objects.exists()
+    assert [members(each) for each in made] == [set(), set()]
+
+
+def spring_trap(patch: pytest.MonkeyPatch) -> None:
+    """Have nobody judged by the city."""
+    sound = guest_facts.of_many
+
+    def of_many(guest_ids: Any, needs: Any, fields: frozenset[str], **more: Any) -> Any:
+        if "guest.city" in fields:
+            raise LookupError
+        return sound(guest_ids, needs, fields, **more)
+
+    patch.setattr(guest_facts, "of_many", of_many)
+
+
+LATELY = field("guest.firstSeen", "in_last_days", 3)
+BY_CITY = field("guest.city", "is", "Cork")
+
+
+@pytest.mark.parametrize("timed", [{"all": []}, LATELY])
+def test_segment__that_cannot_be_built__keeps_no_other_from_it_and_is_built_later(
+    database: Database,
+    shop: Client,
+    make: Make,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    timed: Any,
+) -> None:
+    settings.TRACKING = settings.TRACKING | {"DISPATCH": "worker"}
+    ada = GuestFactory.create(client=shop, country="IE", city="Cork")
+    other = ClientFactory.create(key="k", token="t")
+    bob = GuestFactory.create(client=other, country="IE")
+    irish = {"all": [field("guest.country", "is", "IE"), timed]}
+    early, wrong = make("Early", irish), make("Wrong", {"all": [BY_CITY, timed]})
+    late = make("Late", irish)
+    theirs = segments.save(Segment(client=other, name="Theirs", condition=irish))
+
+    with monkeypatch.context() as patch:
+        spring_trap(patch)
+        memberships.tend(timezone.now())
+
+    assert [members(each) for each in (early, late)] == [{str(ada.ref)}] * 2
+    assert members(theirs) == {str(bob.ref)}
+    assert list(Segment.objects.unbuilt()) == [wrong]
+    logged = [each for each in caplog.records if each.message == "segments.not_built"]
+    assert logged[-1].__dict__["segments"] == ["wrong"]
+
+    memberships.tend(timezone.now())
+    assert members(wrong) == {str(ada.ref)}
+    assert not Segment.objects.unbuilt().exists()
+
+
+def test_guests__who_are_due_and_cannot_be_judged__keep_those_of_no_other_client_waiting(
+    database: Database, shop: Client, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ClientFactory.create(key="k", token="t")
+    guests = [GuestFactory.create(client=each, city="Cork") for each in (shop, other)]
+    wrong = make("Wrong", {"all": [BY_CITY, LATELY]})
+    lately = segments.save(Segment(client=other, name="Lately", condition=LATELY))
+    assert [members(each) for each in (wrong, lately)] == [{str(each.ref)} for each in guests]
+
+    later = timezone.now() + timedelta(days=5)
+    with monkeypatch.context() as patch:
+        spring_trap(patch)
+        memberships.tend(later)
+
+    assert [members(each) for each in (wrong, lately)] == [{str(guests[0].ref)}, set()]
+    memberships.tend(later)
+    assert members(wrong) == set()
 
 
 def test_segment__of_guests_who_are_there_already__is_built_and_built_anew_when_it_changes(
