@@ -28,7 +28,9 @@ COMPANION = "decision"
 MAX_BYTES = 8 * 1024
 #: Of how many flows before it is kept that they were passed by; of the others, how many.
 MOST_PASSED = 50
-_VERSION = 1
+_VERSION = 2
+#: The last version whose records name only the leaves that held.
+_HELD_ALONE = 1
 _MOST_ROWS = 100
 _MOST_OUTPUT_BYTES = 2048
 _LONGEST_FAULT = 500
@@ -75,9 +77,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     One decision.
 
     Buckets: those that the flow's traffic asks for. kept: the variant, where the guest had seen it
-    before and the buckets say another one or none. readings: packed values by subject. held: of
-    subjects whose value was not kept, the keys of the leaves that held. passed: the flows before,
-    but for `passed_more` further ones. is_bare: there was too much to keep what was read at all.
+    before and the buckets say another one or none. readings: packed values by subject. held,
+    not_held: of subjects whose value was not kept, the keys of the asked leaves that did, or did
+    not, hold. passed: the flows before, but for `passed_more` further ones. is_bare: there was too
+    much to keep what was read at all.
     """
 
     version: int
@@ -98,6 +101,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     passed_more: int = 0
     readings: dict[str, Any] = {}
     held: dict[str, list[str]] = {}
+    not_held: dict[str, list[str]] = {}
     decision: RecordedDecision | None = None
     is_bare: bool = False
 
@@ -112,6 +116,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
             time_zone=self.time_zone,
             values={subject: unpack(value) for subject, value in self.readings.items()},
             held=self.held,
+            not_held=None if self.version <= _HELD_ALONE else self.not_held,
         )
 
 
@@ -217,7 +222,8 @@ def _record(made: Made, level: _Level) -> Record:
         ],
         passed_more=len(made.gates) - len(named),
         readings=notes.values,
-        held=notes.held,
+        held=notes.outcomes[True],
+        not_held=notes.outcomes[False],
         decision=decision,
         is_bare=level.is_bare,
     )
@@ -282,13 +288,13 @@ def is_same_answer(recorded: RecordedDecision, decision: Decision) -> dict[str, 
 
 
 class _Notes:
-    """What was read, each subject once; what is too long by the leaves that held."""
+    """What was read, each subject once; what is too long by how each leaf came out."""
 
     def __init__(self, facts: Facts, longest: int) -> None:
         self.facts = facts
         self.longest = longest
         self.values: dict[str, Any] = {}
-        self.held: dict[str, list[str]] = {}
+        self.outcomes: dict[bool, dict[str, list[str]]] = {True: {}, False: {}}
         self._too_long: dict[str, object] = {}
 
     def ask(self, condition: Compiled) -> None:
@@ -328,7 +334,7 @@ class _Notes:
         return len(msgspec.json.encode(packed)) <= self.longest
 
     def _note_outcome(self, ask: Ask) -> None:
-        held = self.held.setdefault(ask.subject, [])
         explanation = ask.explain(self._too_long[ask.subject], self.facts.now)
-        if explanation.matched and ask.key not in held:
-            held.append(ask.key)
+        keys = self.outcomes[explanation.matched].setdefault(ask.subject, [])
+        if ask.key not in keys:
+            keys.append(ask.key)

@@ -33,22 +33,31 @@ class Recalled:
     """
     What was read of facts that are gone.
 
-    now, time_zone: as they were then. values: by subject. held: of subjects whose value was not
-    kept, the keys of the leaves that held.
+    now, time_zone: as they were then. values: by subject. held, not_held: of subjects whose value
+    was not kept, the keys of the leaves that were asked and did, or did not, hold. not_held is
+    None where the latter are all that are not in held.
     """
 
     now: datetime
     time_zone: str = "UTC"
     values: Mapping[str, object] = field(default_factory=dict)
     held: Mapping[str, Collection[str]] = field(default_factory=dict)
+    not_held: Mapping[str, Collection[str]] | None = field(default_factory=dict)
 
     def answer(self, ask: Ask) -> Explanation:
         """Say whether and why a leaf held. Raises NotKept."""
         if ask.subject in self.values:
             return ask.explain(self.values[ask.subject], self.now)
-        if ask.subject in self.held:
-            return ask.outcome(ask.key in self.held[ask.subject])
+        if ask.key in self.held.get(ask.subject, ()):
+            return ask.outcome(True)
+        if self._did_not_hold(ask):
+            return ask.outcome(False)
         raise NotKept(ask.subject)
+
+    def _did_not_hold(self, ask: Ask) -> bool:
+        if self.not_held is None:
+            return ask.subject in self.held
+        return ask.key in self.not_held.get(ask.subject, ())
 
     def value(self, subject: str) -> object:
         """Return what was read. Raises NotKept, also where only outcomes are known."""

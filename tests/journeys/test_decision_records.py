@@ -198,6 +198,29 @@ def test_record__of_a_very_long_attribute__stays_small_and_replays(
     assert replayed(row).is_equal
 
 
+def test_explanation__of_a_row_that_read_too_much__does_not_say_that_it_did_not_hit(
+    database: Database, api: Api, ada: str
+) -> None:
+    api.json(api.identify(ada, ("EMAIL", "ada@example.com"), ext={"story": "x" * 20_000}))
+    attribute = "guest.attributes.story"
+    make_table(
+        api,
+        inputs=[{"field": attribute}],
+        rows=[{"when": [{"operator": "ends_with", "value": "xxx"}], "then": {"n": 7}}],
+    )
+    audience = {"field": attribute, "operator": "starts_with", "value": "xx"}
+    make_flow(api, "Offer", audience=audience, decisionModel="rate")
+    assert call(api, "offer", ada) == {"n": 7}
+
+    read = api.read(f"/v2/executions/{Execution.objects.get().ref}")
+
+    said = read["explanation"]["sentences"]
+    assert said[0].startswith("“Offer” was shown because It held that Guest attribute “story”")
+    assert said[2] == "Decision “Rate”, revision 1: hit by row 1."
+    assert "did not hold" not in json.dumps(read["explanation"])
+    assert read["replay"]["equal"] is True
+
+
 @override_settings(TRACKING={"DISPATCH": "worker"})
 def test_record__of_a_run_that_is_walked_twice__stands_once(
     database: Database, api: Api, ada: str

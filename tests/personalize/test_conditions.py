@@ -475,17 +475,27 @@ behaviours = (
         st.sampled_from([{}, {"at_most": 0}]),
     )
 )
-trees = st.recursive(
-    leaves() | behaviours,
-    lambda inner: (
-        st.builds(
-            lambda kind, nodes: {kind: nodes},
-            st.sampled_from(["all", "any"]),
-            st.lists(inner, min_size=1, max_size=3),
-        )
-        | st.builds(lambda node: {"not": node}, inner)
-    ),
-    max_leaves=6,
+
+
+def _trees_of(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        parts,
+        lambda inner: (
+            st.builds(
+                lambda kind, nodes: {kind: nodes},
+                st.sampled_from(["all", "any"]),
+                st.lists(inner, min_size=1, max_size=3),
+            )
+            | st.builds(lambda node: {"not": node}, inner)
+        ),
+        max_leaves=6,
+    )
+
+
+trees = _trees_of(leaves() | behaviours)
+#: Trees of which two as a rule read the same, and ask other things of it.
+trees_of_few_fields = _trees_of(leaves(["guest.segments", "guest.country"])).filter(
+    lambda tree: not conditions.validate(tree)
 )
 values = json_values | st.datetimes(timezones=st.none() | st.just(UTC))
 objects = st.dictionaries(

@@ -1,5 +1,6 @@
 """What conditions read, kept as JSON, gives the same answers again without any facts."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -9,8 +10,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from personalize import conditions
-from personalize.conditions import Facts, Field, NotKept, Recalled, Registry, Unkeepable
-from tests.personalize.test_conditions import NOW, any_facts, facts, is_shallow, leaf, trees
+from personalize.conditions import Compiled, Facts, Field, NotKept, Recalled, Registry, Unkeepable
+from tests.personalize.test_conditions import (
+    NOW,
+    any_facts,
+    facts,
+    is_shallow,
+    leaf,
+    trees,
+    trees_of_few_fields,
+)
 from tests.thoroughness import searches
 
 
@@ -45,18 +54,35 @@ def test_recall__any_tree_of_what_it_read__is_the_explanation_of_then(
     assert compiled.recall(recalled).as_dict() == compiled.explain(given_facts).as_dict()
 
 
+def outcomes(compiled: Compiled, given_facts: Facts) -> Recalled:
+    """Return what is known of a tree where no value was kept."""
+    kept: dict[bool, dict[str, list[str]]] = {True: {}, False: {}}
+    for ask in compiled.asks:
+        of = kept[ask.explain(ask.read(given_facts), NOW).matched]
+        of.setdefault(ask.subject, []).append(ask.key)
+    return Recalled(now=NOW, held=kept[True], not_held=kept[False])
+
+
 @settings(deadline=None)
 @given(trees.filter(is_shallow), any_facts)
 def test_recall__of_outcomes_alone__comes_to_the_same(
     tree: dict[str, object], given_facts: Facts
 ) -> None:
     compiled = conditions.compile(tree)
-    held: dict[str, list[str]] = {ask.subject: [] for ask in compiled.asks}
-    for ask in compiled.asks:
-        if ask.explain(ask.read(given_facts), NOW).matched:
-            held[ask.subject].append(ask.key)
 
-    assert compiled.recall(Recalled(now=NOW, held=held)).matched is compiled.matches(given_facts)
+    assert compiled.recall(outcomes(compiled, given_facts)).matched is compiled.matches(given_facts)
+
+
+@settings(max_examples=searches(500), deadline=None)
+@given(trees_of_few_fields, trees_of_few_fields, any_facts)
+def test_recall__of_the_outcomes_of_another_tree__is_not_known_or_the_same(
+    tree: dict[str, object], other: dict[str, object], given_facts: Facts
+) -> None:
+    compiled = conditions.compile(tree)
+    recalled = outcomes(conditions.compile(other), given_facts)
+
+    with suppress(NotKept):
+        assert compiled.recall(recalled).matched is compiled.matches(given_facts)
 
 
 ODD: list[Any] = [
@@ -150,11 +176,10 @@ def test_recall__where_nothing_was_kept__says_of_what() -> None:
 
 def test_recall__where_only_the_outcome_is_known__says_so_in_words() -> None:
     compiled = conditions.compile(leaf("guest.country", "is", "IE"))
-    (ask,) = compiled.asks
 
     told = [
-        compiled.recall(Recalled(now=NOW, held={"guest.country": held})).sentence
-        for held in ([ask.key], [])
+        compiled.recall(outcomes(compiled, facts(guest={"country": country}))).sentence
+        for country in ("IE", "DE")
     ]
 
     assert told == [

@@ -4,21 +4,31 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalize import bucketing, decisions, records, replaying, targeting
-from personalize.conditions import Compiled, Facts
+from personalize import bucketing, conditions, decisions, records, replaying, targeting
+from personalize.conditions import Compiled, Facts, NotKept
 from personalize.records import MAX_BYTES, Made, Record
 from personalize.replaying import Replayed
 from personalize.snapshots import DecisionSnapshot, Definition
 from personalize.types import Gate, OfferState, Reason
 from tests.personalize.decisions.tables import TABLES
-from tests.personalize.test_conditions import NOW, any_facts, facts, is_shallow, leaf, trees
+from tests.personalize.test_conditions import (
+    NOW,
+    any_facts,
+    facts,
+    is_shallow,
+    leaf,
+    trees,
+    trees_of_few_fields,
+)
 from tests.thoroughness import searches
 
 REF = "5f9a1c7e-0000-4000-8000-000000000001"
@@ -148,6 +158,72 @@ def test_replay__of_any_flows_and_facts__is_what_was_decided() -> None:
     check()
 
 
+@settings(max_examples=searches(200), deadline=None)
+@given(
+    passed=st.lists(trees_of_few_fields, min_size=1, max_size=30),
+    chosen=trees_of_few_fields,
+    leaves=st.sampled_from([0, 76, 99]),
+    country=st.sampled_from(["IE", "DE", None]),
+    segments=st.sets(st.sampled_from(["vip", "gold", "new"])),
+)
+def test_record__of_which_not_all_was_kept__says_of_nothing_what_was_not_so(
+    passed: list[Any], chosen: Any, leaves: int, country: str | None, segments: set[str]
+) -> None:
+    many, given_facts = many_leaves(leaves, 60)
+    guest = {
+        **(given_facts.guest or {}),
+        "country": country,
+        "segments": [*segments, *(f"segment_{at:03}" for at in range(90))],
+    }
+    given_facts = facts(guest=guest)
+    flows = {
+        f"flow_{at}": definition(f"flow_{at}", audience=tree) for at, tree in enumerate(passed)
+    }
+    flows["last"] = definition("last", pages={"any": [chosen, {"not": chosen}]}, audience=many)
+    made = decide(flows, given_facts)
+    assert made is not None
+
+    record = recorded(made)
+
+    assert not replaying.replay(record, Stored(flows)).differences
+    for condition in (conditions.compile(tree) for tree in passed):
+        with suppress(NotKept):
+            assert condition.recall(record.recalled()).matched is condition.matches(given_facts)
+
+
+def test_replay__of_flows_before_that_are_only_named__knows_no_more_than_their_names() -> None:
+    segments = [f"segment_{at:03}" for at in range(90)]
+    flows = {
+        f"flow_{at}": definition(
+            f"flow_{at}", audience=leaf("guest.segments", "includes", segments[at]), allocation=0
+        )
+        for at in range(25)
+    }
+    flows["last"] = definition("last")
+    made = decide(flows, facts(guest={"segments": segments}))
+    assert made is not None
+
+    replayed = replaying.replay(recorded(made), Stored(flows))
+
+    assert replayed.is_equal
+    assert replayed.by_outcome == [f"“flow_{at}”" for at in range(20, 25)]
+
+
+def test_replay__of_a_record_of_old__takes_for_false_what_it_does_not_name() -> None:
+    flows = {
+        "no": definition("no", audience=leaf("guest.country", "is", "DE")),
+        "one": definition("one", audience=leaf("guest.country", "is", "IE")),
+    }
+    made = decide(flows, facts(guest={"country": "IE"}))
+    assert made is not None
+    (asked,) = flows["one"].audience.asks
+    held = {"guest.country": [asked.key]}
+
+    record = msgspec.structs.replace(recorded(made), version=1, readings={}, held=held)
+
+    assert replaying.replay(record, Stored(flows)) == Replayed()
+
+
 @settings(max_examples=searches(300), deadline=None)
 @given(TABLES, any_facts)
 def test_replay__of_any_table__hits_the_same_rows(document: Any, given_facts: Facts) -> None:
@@ -219,7 +295,7 @@ def test_record__of_a_value_too_long_to_keep__keeps_whether_its_leaves_held(valu
     record = recorded(made)
 
     assert not record.readings
-    assert len(record.held[attribute]) == 1
+    assert [len(each[attribute]) for each in (record.held, record.not_held)] == [1, 1]
     assert replaying.replay(record, Stored(flows)) == Replayed()
 
 
