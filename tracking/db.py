@@ -17,6 +17,7 @@ from django.apps import apps
 from django.db import OperationalError, connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from django.db.models.expressions import RawSQL
 from django.db.models.sql.compiler import SQLCompiler
 
 T = TypeVar("T")
@@ -118,6 +119,43 @@ class Among(models.Func):
         column, params = compiler.compile(self.get_source_expressions()[0])
         test, values = in_list(column, self.values)
         return test, [*params, *values]
+
+
+def first_of_each(
+    rows: models.QuerySet[Any, Any],
+    name: str,
+    values: Iterable[int],
+    columns: Sequence[str],
+    *,
+    limit: int,
+) -> tuple[str, list[Any]]:
+    """
+    Return a statement that reads, of each value of a field, the first `limit` rows in their order.
+
+    It comes with its parameters, and answers these columns, a value's rows in any order. No more
+    is read than it answers where an index has the rows in their order; a window function would
+    number all that there are.
+    """
+    table = f'"{rows.model._meta.db_table}"'
+    read = [f'"{_field(rows.model, name).column}"' for name in columns]
+    each = rows.filter(**{name: RawSQL("given.value", ())})
+    if is_postgres():
+        sql, params = _compiled(each.values_list(*columns)[:limit])
+        given = "unnest(%s::bigint[]) AS given(value)"
+        found = f"LATERAL ({sql}) AS found({', '.join(read)})"
+        return f"SELECT found.* FROM {given} CROSS JOIN {found}", [list(values), *params]
+    sql, params = _compiled(each.values_list(RawSQL(f"{table}.rowid", ()))[:limit])
+    selected = ", ".join(f"{table}.{column}" for column in read)
+    statement = (
+        f"SELECT {selected} FROM json_each(%s) AS given CROSS JOIN {table} "
+        f"WHERE {table}.rowid IN ({sql})"
+    )
+    return statement, [msgspec.json.encode(list(values)).decode(), *params]
+
+
+def _compiled(rows: models.QuerySet[Any, Any]) -> tuple[str, Sequence[Any]]:
+    compiled: tuple[str, Sequence[Any]] = rows.query.get_compiler(using=alias()).as_sql()
+    return compiled
 
 
 def insert_rows(

@@ -19,7 +19,6 @@ _IDS = ("userId", "anonymousId", "groupId", "previousId")
 _NOT_OWN = frozenset({"type", "browser_id"})
 #: So many events of a guest are read at most, the newest.
 MOST_HISTORY = 10_000
-_AT_ONCE = 2000
 #: What `as_document` reads beside the event's own columns.
 RELATED = ("browser", "session", "point_of_sale")
 
@@ -155,15 +154,22 @@ def of_guests(
     found: dict[int, list[tuple[str, Mapping[str, Any], datetime]]] = {}
     if not members or not since:
         return found
-    rows = Event.objects.filter(_of_types(since), db.Among("guest", members)).order_by(
-        "-occurred_at"
-    )
-    columns = rows.values_list("guest", "type", "data", "occurred_at")
-    for guest_id, type, data, at in columns.iterator(chunk_size=_AT_ONCE):
-        of_guest = found.setdefault(members[guest_id or 0], [])
-        if len(of_guest) < limit:
-            of_guest.append((type, data, at))
+    newest = Event.objects.filter(_of_types(since)).order_by("-occurred_at")
+    columns = ("guest", "type", "data", "occurred_at")
+    sql, params = db.first_of_each(newest, "guest", members, columns, limit=limit)
+    with db.cursor() as statement:
+        statement.execute(sql, params)
+        for guest_id, type, data, at in statement:
+            done = (type, db.loaded_json(data), db.loaded_time(at))
+            found.setdefault(members[guest_id], []).append(done)
+    for of_guest in found.values():
+        of_guest.sort(key=_when, reverse=True)
+        del of_guest[limit:]
     return found
+
+
+def _when(done: tuple[str, Mapping[str, Any], datetime]) -> datetime:
+    return done[2]
 
 
 def _of_types(since: Mapping[str, datetime | None]) -> Q:

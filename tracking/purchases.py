@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 
 from tracking import catalogue, db, money
 from tracking.commerce import folding
@@ -22,6 +22,8 @@ from tracking.types import ClientConfig, ItemKey
 #: So many orders of a guest count, the newest, and none in this status.
 MOST_ORDERS = 1000
 UNCOUNTED_STATUS = folding.CANCELLED
+#: What is read of an order.
+_COLUMNS = ("id", "guest", "ordered_at", "currency", "total", "refunded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +68,25 @@ def of_guests(
     survivor, and names those who have bought anything.
     """
     by_guest: dict[int, list[Order]] = {}
-    for order in _newest(Order.objects.filter(db.Among("guest", members))):
-        of_guest = by_guest.setdefault(members[order.guest_id], [])
-        if len(of_guest) < MOST_ORDERS:
-            of_guest.append(order)
+    newest = _newest(Order.objects.all())
+    sql, params = db.first_of_each(newest, "guest", members, _COLUMNS, limit=MOST_ORDERS)
+    for order in Order.objects.raw(sql, params):
+        by_guest.setdefault(members[order.guest_id], []).append(order)
+    for of_guest in by_guest.values():
+        of_guest.sort(key=lambda order: (order.ordered_at, order.pk), reverse=True)
+        del of_guest[MOST_ORDERS:]
     return _sum_up(by_guest, client, categories=categories)
 
 
 def _newest(orders: QuerySet[Order]) -> QuerySet[Order]:
-    items = Prefetch("items", OrderItem.objects.only("order", "item_type", "item_id"))
-    counted = orders.exclude(status=UNCOUNTED_STATUS)
-    return counted.prefetch_related(items).order_by("-ordered_at", "-pk")
+    return orders.exclude(status=UNCOUNTED_STATUS).order_by("-ordered_at", "-pk")
 
 
 def _sum_up(
     by_guest: Mapping[int, Sequence[Order]], client: ClientConfig, *, categories: bool
 ) -> dict[int, Purchases]:
+    items = Prefetch("items", OrderItem.objects.only("order", "item_type", "item_id"))
+    prefetch_related_objects([order for each in by_guest.values() for order in each], items)
     bought = {guest: _keys(orders) for guest, orders in by_guest.items()}
     keys = {key for each in bought.values() for key in each} if categories else ()
     catalog = catalogue.find(client.id, keys)

@@ -2,10 +2,13 @@
 
 import csv
 import io
+import itertools
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -20,8 +23,10 @@ from personalize import (
 from personalize.models import Segment, SegmentDue, SegmentMembership
 from tests.conftest import Database
 from tests.factories import ClientFactory, FlowFactory, GuestFactory
-from tracking import clients
-from tracking.models import Client, Guest
+from tests.personalize.querying import worlds
+from tracking import clients, db, events, guests, purchases
+from tracking.models import Client, Event, Guest, Order, OrderItem
+from tracking.purchases import Purchases
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -233,6 +238,126 @@ def test_estimate__of_few_guests__judges_all_and_of_many_a_sample(
     assert sample.projected == round(10 * sample.members / 4)
     nobody = ClientFactory.create(key="k", token="t")
     assert segments.estimates.estimate(clients.load(nobody), IRISH, now=now).projected == 0
+
+
+# --- what is read -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def read_by(database: Database) -> Callable[[Callable[[], Any]], int]:
+    """Return how much of the tables a call reads: rows, or steps of SQLite's machine."""
+
+    def rows_read() -> int:
+        with db.cursor() as statement:
+            statement.execute(
+                "SELECT SUM(COALESCE(seq_tup_read, 0) + COALESCE(idx_tup_fetch, 0))"
+                " FROM pg_stat_xact_user_tables"
+            )
+            return int(statement.fetchone()[0])
+
+    def on_postgres(call: Callable[[], Any]) -> int:
+        with db.atomic(), db.cursor() as statement:
+            # As large tables are read, once they were analyzed; small ones are read in any way.
+            for way in ("seqscan", "bitmapscan", "sort"):
+                statement.execute(f"SET LOCAL enable_{way} = off")
+            before = rows_read()
+            call()
+            return rows_read() - before
+
+    def on_sqlite(call: Callable[[], Any]) -> int:
+        steps = itertools.count()
+        machine = db.connection().connection
+        machine.set_progress_handler(lambda: next(steps) < 0, 1)
+        call()
+        machine.set_progress_handler(None, 1)
+        return next(steps)
+
+    return on_postgres if database.vendor == "postgresql" else on_sqlite
+
+
+def viewed(guest: Guest, *, minutes: int) -> Event:
+    ref, now = uuid.uuid4(), timezone.now()
+    return Event(
+        ref=ref, client=guest.client, type="VIEW", dialect="test", message_id=str(ref),
+        occurred_at=now - timedelta(minutes=minutes), received_at=now, recorded_at=now,
+        guest=guest, channel="WEB",
+    )  # fmt: skip
+
+
+def ordered(guest: Guest, *, minutes: int) -> Order:
+    now = timezone.now()
+    return Order(
+        client=guest.client, guest=guest, reference_id=str(uuid.uuid4()), status="CREATED",
+        ordered_at=now - timedelta(minutes=minutes), created_at=now, modified_at=now,
+    )  # fmt: skip
+
+
+def test_history__of_a_guest_who_did_very_much__is_read_no_further_than_it_counts(
+    shop: Client, read_by: Callable[[Callable[[], Any]], int]
+) -> None:
+    three = GuestFactory.create_batch(3, client=shop)
+    members, views = {guest.pk: guest.pk for guest in three}, dict.fromkeys(["VIEW"])
+    kiosk = three[1]
+
+    def view(guest: Guest, count: int) -> None:
+        Event.objects.bulk_create(viewed(guest, minutes=at) for at in range(count))
+
+    def read() -> Any:
+        return events.of_guests(members, views, limit=10)
+
+    for guest in three:
+        view(guest, 10)
+    few = read_by(read)
+    view(kiosk, 2000)
+
+    assert read_by(read) < 1.5 * few
+    assert [len(read()[guest.pk]) for guest in three] == [10, 10, 10]
+
+
+def test_orders__of_a_guest_who_bought_very_much__are_read_no_further_than_they_count(
+    shop: Client,
+    read_by: Callable[[Callable[[], Any]], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(purchases, "MOST_ORDERS", 10)
+    three = GuestFactory.create_batch(3, client=shop)
+    members, client = {guest.pk: guest.pk for guest in three}, clients.load(shop)
+    reseller = three[1]
+
+    def buy(guest: Guest, count: int) -> None:
+        orders = Order.objects.bulk_create(ordered(guest, minutes=at) for at in range(count))
+        OrderItem.objects.bulk_create(OrderItem(order=order, item_id="shoe") for order in orders)
+
+    def read() -> Any:
+        return purchases.of_guests(members, client)
+
+    for guest in three:
+        buy(guest, 10)
+    few = read_by(read)
+    buy(reseller, 2000)
+
+    assert read_by(read) < 1.5 * few
+    assert [read()[guest.pk].count for guest in three] == [10, 10, 10]
+
+
+@pytest.mark.parametrize("most", [1, 2, 1000])
+def test_facts__of_many_guests__are_those_of_each(
+    database: Database, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purchases, "MOST_ORDERS", most)
+    world = worlds.make(Random(most))
+    members = guests.members_of(world.guest_ids)
+    since = {"VIEW": None, "ADD": worlds.NOW - timedelta(days=20)}
+
+    did = events.of_guests(members, since, limit=most)
+    bought = purchases.of_guests(members, world.client, categories=True)
+
+    assert {pk: did.get(pk, []) for pk in world.guest_ids} == {
+        pk: [row[:3] for row in events.of_guest(pk, since, limit=most)] for pk in world.guest_ids
+    }
+    assert {pk: bought.get(pk, Purchases()) for pk in world.guest_ids} == {
+        pk: purchases.of_guest(pk, world.client, categories=True) for pk in world.guest_ids
+    }
 
 
 # --- retention ----------------------------------------------------------------------------
