@@ -56,7 +56,7 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
         orders__isnull=True,
         last_seen__lt=now - timedelta(days=limits.RETAIN_VISITORS_DAYS),
     )
-    before = now - timedelta(days=limits.RETAIN_EVENTS_DAYS)
+    before = events_since(now=now)
     held_before = now - timedelta(days=limits.RETAIN_QUARANTINE_DAYS)
     held = QuarantinedMessage.objects.filter(quarantined_at__lt=held_before)
     deeds = Interaction.objects.filter(occurred_at__lt=before).exclude(verb__in=ORDER_VERBS)
@@ -75,10 +75,15 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
     )
 
 
+def events_since(*, now: datetime) -> datetime:
+    """Return since when no event has been deleted for its age."""
+    return now - timedelta(days=conf.settings().RETAIN_EVENTS_DAYS)
+
+
 def covered_since(*, now: datetime) -> datetime:
     """Return since when nothing of a visitor has been deleted for its age alone."""
-    limits = conf.settings()
-    return now - timedelta(days=min(limits.RETAIN_EVENTS_DAYS, limits.RETAIN_VISITORS_DAYS))
+    visitors_since = now - timedelta(days=conf.settings().RETAIN_VISITORS_DAYS)
+    return max(events_since(now=now), visitors_since)
 
 
 def _in_steps(rows: models.QuerySet[Any], progress: Callable[[int], None] | None) -> int:

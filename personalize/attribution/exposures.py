@@ -29,7 +29,11 @@ _VARIANT_NAMES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One event that shows a flow to somebody: which flow and variant, in which phase, when."""
+    """
+    That a flow was shown to somebody, as an event tells: which variant, in which phase, when.
+
+    is_mixed: so was another variant, of which no event tells any more.
+    """
 
     flow_id: int
     variant: UUID
@@ -38,6 +42,7 @@ class Seen:
     guest_id: int
     visit: int
     channel: str
+    is_mixed: bool = False
 
 
 def visit_of(session_id: int | None, guest_id: int) -> int:
@@ -57,8 +62,12 @@ def owners_of(visits: Collection[int]) -> set[int]:
     return set(Exposure.objects.filter(db.Among("visit", visits)).values_list("guest", flat=True))
 
 
-def keep(touched: Touched) -> None:
-    """Write what these visits saw, as their events say now: a visit is whose first saw the flow."""
+def keep(touched: Touched, *, since: datetime) -> None:
+    """
+    Write what these visits saw, as their events say now: a visit is whose first saw the flow.
+
+    Events before `since` may be gone: what was seen then is known by what is kept alone.
+    """
     told = Event.objects.filter(within(touched.visits), type__in=SHOWING_TYPES)
     by_visit: dict[tuple[int, int], list[Seen]] = {}
     told = told.exclude(guest__type=Guest.Type.BOT).exclude(channel=BOT_CHANNEL)
@@ -69,6 +78,9 @@ def keep(touched: Touched) -> None:
         (row.visit, row.flow_id): row
         for row in Exposure.objects.filter(db.Among("visit", touched.visits))
     }
+    for key, row in known.items():
+        if row.exposed_at < since:
+            by_visit.setdefault(key, []).append(_kept(row))
     Exposure.objects.filter(
         pk__in=[row.pk for key, row in known.items() if key not in by_visit]
     ).delete()
@@ -83,7 +95,8 @@ def keep(touched: Touched) -> None:
                 "variant_ref": first.variant,
                 "phase": first.phase,
                 "exposed_at": first.at,
-                "is_mixed": len({seen.variant for seen in found}) > 1,
+                "is_mixed": len({seen.variant for seen in found}) > 1
+                or any(seen.is_mixed for seen in found),
                 "channel": first.channel,
                 "device": devices.get(visit, ""),
                 "amounts": {},
@@ -96,6 +109,19 @@ _UPDATED: Final = db.overwrite(
     ("visit", "flow_id"),
     ("guest_id", "variant_ref", "phase", "exposed_at", "is_mixed", "channel", "device"),
 )
+
+
+def _kept(row: Exposure) -> Seen:
+    return Seen(
+        row.flow_id,
+        row.variant_ref,
+        row.phase,
+        row.exposed_at,
+        row.guest_id,
+        row.visit,
+        row.channel,
+        row.is_mixed,
+    )
 
 
 def _devices(session_ids: Sequence[int]) -> dict[int, str]:

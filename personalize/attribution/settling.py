@@ -17,7 +17,7 @@ from personalize.attribution import exposures, happenings, standings, visits
 from personalize.attribution.exposures import visit_of
 from personalize.attribution.touched import Touched, flows_of
 from personalize.models import DailyNumbers, Exposure, Flow, GuestGoal
-from tracking import db, guests
+from tracking import db, guests, retention
 from tracking.followers import Changed, Owed
 from tracking.models import Event, Guest
 from tracking.types import Told
@@ -59,20 +59,25 @@ def _touched_by(owed: Owed) -> Touched:
 
 
 def settle(touched: Touched, *, now: datetime) -> None:
-    """Bring all that is kept of these guests to what their events say."""
+    """
+    Bring all that is kept of these guests to what their events say.
+
+    What began before the oldest events that are kept stays as it is known.
+    """
     if not touched.guests or not (touched.shows or _have_seen(touched.guests)):
         return
     if touched.shows:
         touched.guests |= exposures.owners_of(touched.visits)
     members = locked_members(touched.guests)
+    since = retention.events_since(now=now)
     if touched.shows:
-        exposures.keep(touched)
+        exposures.keep(touched, since=since)
     rows = _exposures_of({*members, *touched.guests})
     flows = flows_of(rows)
     has_commerce = any(flow.has_commerce for flow in flows.values())
     bought = happenings.bought_by(members) if has_commerce else []
-    visits.measure(rows, flows, touched, bought)
-    standings.keep(rows, flows, touched, members, bought, now=now)
+    visits.measure(rows, flows, touched, bought, since=since)
+    standings.keep(rows, flows, touched, members, bought, since=since, now=now)
 
 
 def _have_seen(guest_ids: Collection[int]) -> bool:

@@ -41,9 +41,14 @@ def keep(
     members: Members,
     bought: Sequence[Bought],
     *,
+    since: datetime,
     now: datetime,
 ) -> None:
-    """Fold what each person saw of each flow, and store and add up the difference."""
+    """
+    Fold what each person saw of each flow, and store and add up the difference.
+
+    Events before `since` may be gone: of times that began before it, what is known stays.
+    """
     seen: dict[Pair, list[folding.Exposure]] = {}
     for row in rows:
         person = members.get(row.guest_id)
@@ -55,8 +60,8 @@ def keep(
     for order in bought:
         orders.setdefault(order.person, []).append(order)
     known = _known(old, firsts, members)
-    in_time = _in_time(firsts, flows, members, orders)
-    before = _before(firsts, old, flows, touched, members, orders)
+    in_time = _in_time(firsts, known, flows, members, orders, since=since)
+    before = _before(firsts, known, flows, touched, members, orders, since=since)
     new = {
         (flow_id, person): folding.fold(
             each,
@@ -129,7 +134,13 @@ def _known(
 
 
 def _in_time(
-    firsts: Mapping[Pair, datetime], flows: Flows, members: Members, orders: Orders
+    firsts: Mapping[Pair, datetime],
+    known: Mapping[Pair, Standing],
+    flows: Flows,
+    members: Members,
+    orders: Orders,
+    *,
+    since: datetime,
 ) -> dict[Pair, dict[UUID, Amount]]:
     """Measure by the goals that go by time from the first exposure on."""
     asked = {
@@ -139,13 +150,14 @@ def _in_time(
     }
     if not asked:
         return {}
+    found = {pair: _as_known(known.get(pair)) for pair in asked if firsts[pair] < since}
+    asked = {pair: goals for pair, goals in asked.items() if pair not in found}
     spans = []
     for pair, goals in asked.items():
         reach = max(goal.reach for goal in goals if goal.reach is not None)
         spans.append((firsts[pair], firsts[pair] + reach))
     types = frozenset[str]().union(*(goal.types for goals in asked.values() for goal in goals))
     done = happenings.in_spans(spans, types, members)
-    found: dict[Pair, dict[UUID, Amount]] = {}
     for (flow_id, person), goals in asked.items():
         happened, paid = done.get(person, ()), orders.get(person, ())
         for goal in goals:
@@ -153,6 +165,11 @@ def _in_time(
             amounts = _within(span, [goal], flows[flow_id], happened, paid)
             found.setdefault((flow_id, person), {}).update(amounts)
     return found
+
+
+def _as_known(standing: Standing | None) -> dict[UUID, Amount]:
+    totals = standing.totals if standing is not None else {}
+    return {measure: Amount(total.y, total.d, total.at) for measure, total in totals.items()}
 
 
 def _within(
@@ -180,18 +197,20 @@ def _span(goal: Goal, first: datetime) -> Span:
 
 def _before(
     firsts: Mapping[Pair, datetime],
-    old: Mapping[Pair, Standing],
+    known: Mapping[Pair, Standing],
     flows: Flows,
     touched: Touched,
     members: Members,
     orders: Orders,
+    *,
+    since: datetime,
 ) -> dict[Pair, dict[UUID, int]]:
     """Return what people came to in the time before their first exposure, by measure."""
     found: dict[Pair, dict[UUID, int]] = {}
     asked: list[Pair] = []
     for pair, first in firsts.items():
-        standing = old.get(pair)
-        if standing is None or standing.first_at != first or touched.reaches_before(first):
+        standing = known.get(pair)
+        if standing is None or (first - BEFORE >= since and touched.reaches_before(first)):
             asked.append(pair)
         else:
             found[pair] = {m: total.x for m, total in standing.totals.items() if total.x}

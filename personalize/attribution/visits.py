@@ -20,9 +20,19 @@ from tracking.models import Session
 
 
 def measure(
-    rows: Sequence[Exposure], flows: Flows, touched: Touched, bought: Sequence[Bought]
+    rows: Sequence[Exposure],
+    flows: Flows,
+    touched: Touched,
+    bought: Sequence[Bought],
+    *,
+    since: datetime,
 ) -> None:
-    """Bring the amounts of these exposures to what happened in their visits."""
+    """
+    Bring the amounts of these exposures to what happened in their visits.
+
+    Events before `since` may be gone, so that older exposures keep the amounts that they have.
+    """
+    rows = [row for row in rows if row.exposed_at >= since]
     heard = [row for row in rows if touched.concerns(row.visit) and row.flow_id in flows]
     types = frozenset[str]().union(*(flows[row.flow_id].types for row in heard))
     happened = happenings.in_visits(heard, types)

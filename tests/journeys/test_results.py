@@ -35,8 +35,8 @@ from tests.api import Api
 from tests.conftest import Database
 from tests.experiments import REVENUE, SIGNUP, experiment, run, state, sums, visitor
 from tests.thoroughness import searched, searches
-from tracking import db, followers, ledger, pipeline, privacy, sessions, tasks
-from tracking.models import Client, FollowUp, Guest, InboxEntry, Order, Session
+from tracking import db, followers, ledger, pipeline, privacy, retention, sessions, tasks
+from tracking.models import Client, Event, FollowUp, Guest, InboxEntry, Order, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -574,6 +574,68 @@ def test_rebuild__leaves_days_alone_whose_events_may_be_gone(
     rebuilding.rebuild(flow, now=timezone.now())
 
     assert sums(flow) == before
+
+
+def until_events_are_gone() -> None:
+    """Let so much time go by that nothing of what happened until now is kept for its age."""
+    past = timezone.now() - timedelta(days=401)
+    Event.objects.update(occurred_at=past)
+    Session.objects.update(status=Session.Status.CLOSED, started_at=past, ended_at=past)
+    Order.objects.update(ordered_at=past)
+    Exposure.objects.update(exposed_at=past)
+    Assignment.objects.update(first_at=past, day=past.date())
+    DailyNumbers.objects.update(day=past.date())
+    retention.purge(now=timezone.now())
+    assert not Event.objects.exists()
+
+
+def test_numbers__of_events_that_are_gone_for_their_age__stay(database: Database, api: Api) -> None:
+    by_time = {**SIGNUP, "name": "In time", "windowHours": 1}
+    flow = experiment(api, SIGNUP, by_time, REVENUE)
+    browser = visitor(api)
+    api.identify(browser, ("EMAIL", "ada@example.com"))
+    api.send("SIGNUP", browser)
+    run(api, flow, browser)
+    api.send("SIGNUP", browser)
+    buy(api, browser, "R-1", 20)
+    until_events_are_gone()
+    before = state(flow)
+    assert [total(flow, name) for name in ("Signed up", "In time", "Revenue")] == [1, 1, 20]
+
+    api.send("SIGNUP", browser)
+    assert state(flow) == before
+    body = api.read(f"/v2/flowDefinitions/{flow.ref}")
+    kept = {name: body[name] for name in ("name", "subtype", "variants", "goals", "friendlyId")}
+    kept["goals"].append({"name": "Thanked", "kind": "PAGE_VIEW", "event": THANKS})
+    api.json(api.put(f"/v2/flowDefinitions/{flow.ref}", kept))
+    tasks.drain()
+    assert Flow.objects.get(pk=flow.pk).measured_to is None
+    assert state(flow) == before
+
+    newcomer = visitor(api)
+    run(api, flow, newcomer)
+    api.send("SIGNUP", newcomer)
+    assert [total(flow, name) for name in ("Signed up", "In time")] == [2, 2]
+
+
+def test_exposure__in_no_session__outlives_its_event(database: Database, api: Api) -> None:
+    flows = [experiment(api, SIGNUP, name=f"Test {number}") for number in range(2)]
+
+    def view(flow: Flow, variant: str) -> None:
+        named = {"experiment_id": flow.friendly_id, "variation_name": variant}
+        viewed = {"type": "track", "event": "Experiment Viewed", "userId": "ada"}
+        batch = [{**viewed, "properties": named}]
+        api.json(api.post("/v1/batch", {"writeKey": api.client_key, "batch": batch}))
+
+    view(flows[0], "A")
+    view(flows[1], "B")
+    until_events_are_gone()
+    before = state(flows[0]), state(flows[1])
+
+    view(flows[1], "B")
+
+    assert (state(flows[0]), state(flows[1])) == before
+    assert (sums(flows[0])["A"]["n"], sums(flows[1])["B"]["n"]) == (1, 1)
 
 
 def test_erasure__takes_a_guest_out_of_the_numbers(
