@@ -35,6 +35,7 @@ class PersonalizeConfig(AppConfig):
             concerns=memberships.concerns,
             of_guests=(
                 followers.Changed.PROFILE,
+                followers.Changed.EVENTS,
                 followers.Changed.PURCHASES,
                 followers.Changed.GOALS,
             ),
@@ -45,6 +46,7 @@ class PersonalizeConfig(AppConfig):
             concerns=settling.concerns,
             of_guests=(
                 followers.Changed.PROFILE,
+                followers.Changed.EVENTS,
                 followers.Changed.PURCHASES,
                 followers.Changed.VISITS,
             ),

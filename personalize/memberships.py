@@ -51,7 +51,7 @@ def follow_up(owed: Owed) -> None:
         return
     if owed.event_refs:
         _hear_events(owed)
-    elif owed.changed is Changed.PROFILE:
+    elif owed.changed in (Changed.PROFILE, Changed.EVENTS):
         _hear_profiles(owed)
     elif owed.changed is Changed.GOALS:
         _hear_goals(owed)

@@ -83,7 +83,7 @@ def give_back(
     _move_traits(moved, owners, guests, now=now)
     _move_events(moved, owners)
     followers.note(Recorded(moved), now=now)
-    followers.note_guests(guests, followers.Changed.PROFILE, now=now)
+    followers.note_guests(guests, followers.Changed.EVENTS, now=now)
 
 
 def _owners(

@@ -25,6 +25,8 @@ class Changed(StrEnum):
     """What of a guest is other than before."""
 
     PROFILE = "profile"
+    #: Some of what they seemed to have done was others' doing, or that of others theirs.
+    EVENTS = "events"
     PURCHASES = "purchases"
     #: They reached a goal, by what another app makes of their events, or have not after all.
     GOALS = "goals"

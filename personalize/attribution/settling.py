@@ -15,7 +15,7 @@ from typing import Final
 
 from personalize.attribution import exposures, happenings, standings, visits
 from personalize.attribution.exposures import visit_of
-from personalize.attribution.touched import Touched, flows_of
+from personalize.attribution.touched import SHOWING_TYPES, Touched, flows_of
 from personalize.models import DailyNumbers, Exposure, Flow, GuestGoal
 from tracking import db, guests, retention
 from tracking.followers import Changed, Owed
@@ -39,8 +39,16 @@ def follow_up(owed: Owed) -> None:
     if owed.event_refs:
         settle(_touched_by(owed), now=owed.now)
     elif owed.guest_ids:
-        other_past = owed.changed is not Changed.VISITS
-        settle(Touched(guests=set(owed.guest_ids), other_past=other_past), now=owed.now)
+        settle(_changed_of(owed), now=owed.now)
+
+
+def _changed_of(owed: Owed) -> Touched:
+    touched = Touched(guests=set(owed.guest_ids), other_past=owed.changed is not Changed.VISITS)
+    if owed.changed is Changed.EVENTS:
+        # An event is told to whom it went to; in a visit it is found by that, whosever it was.
+        touched.visits = {visit_of(None, guest_id) for guest_id in touched.guests}
+        touched.types = set(SHOWING_TYPES)
+    return touched
 
 
 def _touched_by(owed: Owed) -> Touched:

@@ -365,10 +365,13 @@ def made_again(flow: Flow) -> dict[str, Any]:
 
 #: Lets what is told first arrive last, in the examples below.
 FIRST_LAST = 11
-ACTS = st.tuples(st.sampled_from(["run", "sign up", "log in", "buy", "leave"]), st.integers(0, 2))
+ACTS = st.tuples(
+    st.sampled_from(["run", "sign up", "log in", "buy", "leave", "name", "view"]), st.integers(0, 2)
+)
 
 
-def act(api: Api, flow: Flow, browser: str, what: str, number: int) -> None:
+def act(api: Api, flow: Flow, browser: str, what: str, at: int, number: int) -> None:
+    user = f"{flow.friendly_id}-{at}"
     if what == "run":
         run(api, flow, browser)
     elif what == "sign up":
@@ -377,9 +380,14 @@ def act(api: Api, flow: Flow, browser: str, what: str, number: int) -> None:
         api.identify(browser, ("EMAIL", f"{flow.friendly_id}@example.com"))
     elif what == "leave":
         api.send("FORCE_CLOSE", browser)
-    else:
+    elif what == "buy":
         # Several tell of one order: it is whose who bought first.
         buy(api, browser, f"{flow.friendly_id}-{number % 2}", 10)
+    elif what == "name":
+        # One device, which was another user's all the time if that is heard late.
+        tell(api, "identify", anonymousId=f"{flow.friendly_id}-device", userId=user)
+    else:
+        view(api, flow, userId=user)
 
 
 @hypothesis.settings(
@@ -387,6 +395,7 @@ def act(api: Api, flow: Flow, browser: str, what: str, number: int) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @example([("run", 0), ("buy", 0), ("run", 1), ("buy", 1)], FIRST_LAST)
+@example([("name", 0), ("name", 1), ("view", 1)], FIRST_LAST)
 @given(st.lists(ACTS, min_size=2, max_size=9), st.integers(0, 10**6))
 def test_numbers__of_any_story_in_any_order__equal_those_made_again_from_the_events(
     database: Database,
@@ -405,7 +414,7 @@ def test_numbers__of_any_story_in_any_order__equal_those_made_again_from_the_eve
     browsers = [visitor(api) for _ in range(3)]
     settings.TRACKING = settings.TRACKING | {"DISPATCH": "worker"}
     for number, (what, at) in enumerate(story):
-        act(api, flow, browsers[at], what, number)
+        act(api, flow, browsers[at], what, at, number)
     waiting = list(InboxEntry.objects.order_by("ref").values_list("ref", flat=True))
 
     walk_in(random.Random(seed).sample(waiting, len(waiting)))
@@ -453,6 +462,21 @@ def test_order__given_back_by_somebody_else__counts_less_for_who_has_it(
     tell(api, "track", event="Order Refunded", properties={"order_id": "O-1"}, userId="u1")
 
     assert (total(flow, "Ordered"), total(flow, "Revenue")) == (1, 0)
+    kept = state(flow)
+    assert made_again(flow) == kept
+
+
+def test_exposure__without_a_visit__goes_with_its_event_to_another_guest(
+    database: Database, api: Api
+) -> None:
+    flow = running_for_an_hour(api, SIGNUP)
+    tell(api, "identify", minutes_ago=4, anonymousId="device-1", userId="u1")
+    view(api, flow, minutes_ago=3, userId="u1")
+    assert sums(flow)["B"]["n"] == 1
+
+    tell(api, "identify", minutes_ago=5, anonymousId="device-1", userId="u0")
+
+    assert sums(flow)["B"]["n"] == 1
     kept = state(flow)
     assert made_again(flow) == kept
 
