@@ -6,6 +6,10 @@ who changed otherwise, `tend` by the chores. All of them come to `_judge`: it
 locks the guests, loads the facts that the segments at stake name in a fixed
 number of queries, asks the pure evaluator, and stores the difference. Judging
 again changes nothing.
+
+No segment changes while guests of its client are judged: `let_segments_stand`
+and `let_nobody_judge` keep them apart. So whoever builds a changed segment
+sees all that was made of the old one.
 """
 
 import logging
@@ -96,6 +100,9 @@ def _hear_goals(owed: Owed) -> None:
 
 def _hear_profiles(owed: Owed) -> None:
     """Judge by all segments: who is new, or has others' doings now, may be in any of them."""
+    rows = Guest.objects.filter(db.Among("pk", owed.guest_ids))
+    for client_id in sorted(set(rows.values_list("client", flat=True))):
+        let_segments_stand(client_id)
     _retire(owed.guest_ids, now=owed.now)
     for client_id, people in _people(owed.guest_ids).items():
 
@@ -111,7 +118,7 @@ def _people(guest_ids: Collection[int]) -> dict[int, set[int]]:
     rows = Guest.objects.filter(db.Among("pk", guest_ids)).exclude(type=Guest.Type.BOT)
     for client_id, guest_id, root_id in rows.values_list("client", "pk", "root"):
         people.setdefault(client_id, set()).add(root_id or guest_id)
-    return people
+    return dict(sorted(people.items()))
 
 
 def _retire(guest_ids: Collection[int], *, now: datetime) -> None:
@@ -132,6 +139,21 @@ def _retire(guest_ids: Collection[int], *, now: datetime) -> None:
 # --- judging ---------------------------------------------------------------------------
 
 
+def let_segments_stand(client_id: int) -> None:
+    """
+    Let no segment of the client change until the transaction ends.
+
+    Called before guests and segments are locked, of clients in their order: whoever waits here
+    for a change may hold nothing that those judging want, for whom that change waits.
+    """
+    db.hold(f"{FOLLOWER} {client_id}", shared=True)
+
+
+def let_nobody_judge(client_id: int) -> None:
+    """Wait for those who judge guests of the client, and keep others out in this transaction."""
+    db.hold(f"{FOLLOWER} {client_id}")
+
+
 @dataclass(slots=True)
 class _Verdicts:
     """What has changed: (segment, guest) pairs, and when pairs have to be judged again."""
@@ -146,29 +168,16 @@ def _judge(client_id: int, choose: _Choose, *, now: datetime) -> None:
     client = clients.by_id(client_id)
     if client is None:
         return
-    catalog, wanted = _chosen(client, choose)
+    let_segments_stand(client_id)
+    catalog = snapshots.catalog(client, version=snapshots.current_version(client_id))
+    wanted = {guest_id: names for guest_id, names in choose(catalog).items() if names}
+    # Nobody else judges them meanwhile.
+    guests.lock(wanted)
     at_stake = frozenset[str]().union(*wanted.values())
     segments = [each for each in catalog.segment_index.ordered if each.friendly_id in at_stake]
     if segments:
         verdicts = _verdicts(client, segments, wanted, now=now)
         _store(verdicts, segments, wanted, now=now)
-
-
-def _chosen(client: ClientConfig, choose: _Choose) -> tuple[Catalog, Mapping[int, _Names]]:
-    """
-    Choose who is judged by what, and lock them: nobody else judges them meanwhile.
-
-    What runs is looked at again behind the locks: a worker that had to wait
-    while a segment was changed and built anew must not judge by the old one.
-    """
-    version = snapshots.current_version(client.id)
-    while True:
-        catalog = snapshots.catalog(client, version=version)
-        wanted = {guest_id: names for guest_id, names in choose(catalog).items() if names}
-        guests.lock(wanted)
-        version = snapshots.current_version(client.id) if wanted else catalog.version
-        if version == catalog.version:
-            return catalog, wanted
 
 
 def _verdicts(
@@ -371,13 +380,21 @@ class _Building:
             return 0
 
     def batch(self) -> int | None:
-        """Judge the next guests by what is not built. Returns how many; None: all is built."""
-        rows = self._unbuilt().order_by("client", "built_to", "pk")
+        """
+        Judge the next guests by what is not built. Returns how many.
+
+        None: all is built, or somebody else is building.
+        """
+        first = self._unbuilt().order_by("client").first()
+        client = clients.by_id(first.client_id) if first else None
+        if client is None:
+            return None
+        let_segments_stand(client.id)
+        rows = self._unbuilt().filter(client=client.id).order_by("built_to", "pk")
         if db.is_postgres():
             rows = rows.select_for_update(skip_locked=True, no_key=True)
         pending = list(rows)
-        client = clients.by_id(pending[0].client_id) if pending else None
-        if client is None:
+        if not pending:
             return None
         catalog = snapshots.catalog(client, version=snapshots.current_version(client.id))
         self._together = self._alike(pending, catalog)
@@ -404,7 +421,7 @@ class _Building:
         return [
             each
             for each in pending
-            if (each.client_id, each.built_to) == (first.client_id, first.built_to)
+            if each.built_to == first.built_to
             and each.pk not in self.apart
             and _is_about_everybody(each, catalog)
         ]

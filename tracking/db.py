@@ -286,6 +286,21 @@ def is_contention(error: OperationalError) -> bool:
     return sqlstate in ("40P01", "40001", "55P03") or "database is locked" in str(error)
 
 
+def hold(name: str, *, shared: bool = False) -> None:
+    """
+    Hold the lock of this name until the transaction ends: alone, or with others who share it.
+
+    Who waits for it is waited for, so that none starves. SQLite needs none: transactions that
+    `write` run one by one there.
+    """
+    if is_postgres():
+        kind = "_shared" if shared else ""
+        with cursor() as statement:
+            statement.execute(
+                f"SELECT pg_advisory_xact_lock{kind}(hashtextextended(%s, 0))", [name]
+            )
+
+
 @contextmanager
 def write() -> Iterator[None]:
     """

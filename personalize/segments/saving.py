@@ -51,6 +51,7 @@ def save(segment: Segment, *, by: AbstractBaseUser | None = None) -> Segment:
     """
     with db.write():
         segment.catalog_version = catalogs.next_version(segment.client_id)
+        memberships.let_nobody_judge(segment.client_id)
         stored = check(segment)
         is_live = segment.kind == Segment.Kind.LIVE
         segment.reads_site = is_live and bool(conditions.compile(segment.condition).needs.site)
@@ -177,6 +178,7 @@ def delete(segment: Segment, *, now: datetime) -> None:
     """Take a segment away for good. Raises SegmentError while anything names it."""
     with db.write():
         version = catalogs.next_version(segment.client_id)
+        memberships.let_nobody_judge(segment.client_id)
         users = uses.users_of(segment)
         if users:
             raise SegmentError(
@@ -197,6 +199,7 @@ def add(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> int:
     """Put guests on a list. Returns how many were not on it. Raises SegmentError."""
     check_list(segment)
     with db.write():
+        memberships.let_segments_stand(segment.client_id)
         # Whoever is merged meanwhile is so before this, or hears of it after.
         guests.lock(guest_ids)
         own = Guest.objects.filter(client=segment.client_id, pk__in=guest_ids)
@@ -212,6 +215,7 @@ def remove(segment: Segment, guest_ids: Collection[int], *, now: datetime) -> in
     check_list(segment)
     people = set(guest_ids)
     with db.write():
+        memberships.let_segments_stand(segment.client_id)
         guests.lock(people)
         left = memberships.leave({(segment.pk, guest) for guest in people}, now=now)
         memberships.hear_of_list(segment, people, now=now)

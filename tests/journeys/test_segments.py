@@ -1,12 +1,15 @@
 """Segments fill and empty as guests do things, as time passes, and as segments are changed."""
 
 import random
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -19,7 +22,7 @@ from tests.api import Api
 from tests.conftest import Database
 from tests.factories import BrowserFactory, ClientFactory, FlowFactory, GuestFactory
 from tracking import db, followers, tasks
-from tracking.followers import Owed
+from tracking.followers import Changed, Owed
 from tracking.merging import undo
 from tracking.models import Cart, Client, Event, FollowUp, Guest, MergeRecord
 
@@ -275,6 +278,142 @@ def test_segment__that_is_built_while_it_changes__ends_as_the_last_condition_say
     assert members(segment) == {str(people[0].ref)}
     segment.refresh_from_db()
     assert segments.standings.standing(segment, now=timezone.now()).judged is None
+
+
+def in_thread(work: Callable[[], object]) -> Future[object]:
+    """Begin something in a thread of its own, on a connection of its own."""
+
+    def run() -> object:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    threads = ThreadPoolExecutor(1)
+    begun = threads.submit(run)
+    threads.shutdown(wait=False)
+    return begun
+
+
+class Pause:
+    """Stops the first thread that calls a function right behind it, until it is told to go on."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, name: str) -> None:
+        self.reached, self.go_on = threading.Event(), threading.Event()
+        self.calls = 0
+        sound = getattr(memberships, name)
+
+        def paused(*args: Any, **named: Any) -> Any:
+            result = sound(*args, **named)
+            self.calls += 1
+            if self.calls == 1:
+                self.reached.set()
+                assert self.go_on.wait(timeout=20)
+            return result
+
+        patch.setattr(memberships, name, paused)
+
+
+def finish(*begun: Future[object]) -> None:
+    for each in begun:
+        each.result(timeout=20)
+
+
+def test_guest__who_is_judged_while_the_condition_changes__ends_as_the_new_one_says(
+    database: Database,
+    shop: Client,
+    make: Make,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.TRACKING = settings.TRACKING | {"DISPATCH": "worker"}
+    segment = make("Irish", field("guest.country", "is", "IE"))
+    memberships.tend(timezone.now())
+    guest = GuestFactory.create(client=shop, country="IE")
+    pause = Pause(monkeypatch, "_store")
+    owed = Owed(guest_ids=[guest.pk], changed=Changed.PROFILE, now=timezone.now())
+
+    def change() -> None:
+        segment.condition = field("guest.country", "is", "DE")
+        segments.save(segment)
+        memberships.tend(timezone.now())
+
+    judging = in_thread(lambda: db.retried(lambda: memberships.follow_up(owed)))
+    assert pause.reached.wait(timeout=20)
+    changing = in_thread(change)
+    # Long enough for all of it, were there nobody to wait for.
+    wait([changing], timeout=1)
+    pause.go_on.set()
+    finish(judging, changing)
+
+    assert not Segment.objects.unbuilt().exists()
+    assert members(segment) == set()
+
+
+def test_list__that_fills_while_a_segment_of_it_is_made__has_all_its_guests_in_there(
+    database: Database,
+    shop: Client,
+    make: Make,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.TRACKING = settings.TRACKING | {"DISPATCH": "worker"}
+    vips = segments.save(Segment(client=shop, name="VIPs", kind="LIST"))
+    make("Others", field("guest.segments", "excludes", "vips"))
+    memberships.tend(timezone.now())
+    guest = GuestFactory.create(client=shop)
+    pause = Pause(monkeypatch, "_store")
+
+    def begin() -> Segment:
+        made = make("Guests of honour", field("guest.segments", "includes", "vips"))
+        memberships.tend(timezone.now())
+        return made
+
+    filling = in_thread(lambda: segments.add(vips, [guest.pk], now=timezone.now()))
+    assert pause.reached.wait(timeout=20)
+    making = in_thread(begin)
+    wait([making], timeout=1)
+    pause.go_on.set()
+    finish(filling, making)
+
+    assert members(Segment.objects.get(name="Guests of honour")) == {str(guest.ref)}
+
+
+@pytest.mark.parametrize("condition", [field("guest.country", "is", "DE"), None])
+def test_segment__that_is_changed_or_deleted_while_it_is_built__is_so_without_a_deadlock(
+    database: Database,
+    shop: Client,
+    make: Make,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    condition: Any,
+) -> None:
+    settings.TRACKING = settings.TRACKING | {"DISPATCH": "worker"}
+    GuestFactory.create(client=shop, country="IE")
+    german = GuestFactory.create(client=shop, country="DE")
+    segment = make("Irish", field("guest.country", "is", "IE"))
+    pause = Pause(monkeypatch, "_candidates")
+
+    def change() -> None:
+        if condition is None:
+            segments.delete(segment, now=timezone.now())
+        else:
+            segment.condition = condition
+            segments.save(segment)
+
+    building = in_thread(lambda: db.retried(memberships._Building(now=timezone.now()).batch))
+    assert pause.reached.wait(timeout=20)
+    changing = in_thread(change)
+    wait([changing], timeout=1)
+    pause.go_on.set()
+    finish(building, changing)
+
+    # A deadlock would have the batch begun again.
+    assert pause.calls == 1
+    memberships.tend(timezone.now())
+    if condition:
+        assert members(segment) == {str(german.ref)}
+    assert not Segment.objects.unbuilt().exists()
 
 
 def test_segment__of_a_profile__follows_what_events_and_servers_say_of_it(
