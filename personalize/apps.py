@@ -38,6 +38,7 @@ class PersonalizeConfig(AppConfig):
                 followers.Changed.EVENTS,
                 followers.Changed.PURCHASES,
                 followers.Changed.GOALS,
+                followers.Changed.FORGOTTEN,
             ),
         )
         followers.register(

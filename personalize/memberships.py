@@ -24,6 +24,7 @@ from django.db.models import QuerySet
 
 from personalize import conditions, conf, guest_facts, querying, snapshots
 from personalize.models import Segment, SegmentDue, SegmentMembership
+from personalize.segment_index import Index
 from personalize.snapshots import Catalog, SegmentSnapshot
 from tracking import clients, db, guests
 from tracking.followers import Changed, Owed
@@ -42,6 +43,12 @@ _SHORTEST_WAIT = timedelta(seconds=1)
 
 _Names = Collection[str]
 _Choose = Callable[[Catalog], Mapping[int, _Names]]
+#: Which segments a change of guests can concern; one of their profile can concern any.
+_CONCERNED: Final[Mapping[Changed | None, Callable[[Index[SegmentSnapshot]], _Names]]] = {
+    Changed.PURCHASES: Index.by_purchases,
+    Changed.GOALS: Index.by_goals,
+    Changed.FORGOTTEN: Index.by_forgetting,
+}
 
 
 def concerns(told: Told) -> bool:
@@ -57,10 +64,8 @@ def follow_up(owed: Owed) -> None:
         _hear_events(owed)
     elif owed.changed in (Changed.PROFILE, Changed.EVENTS):
         _hear_profiles(owed)
-    elif owed.changed is Changed.GOALS:
-        _hear_goals(owed)
-    else:
-        _hear_purchases(owed)
+    elif owed.changed in _CONCERNED:
+        _hear_of_guests(owed, _CONCERNED[owed.changed])
 
 
 def _hear_events(owed: Owed) -> None:
@@ -80,20 +85,11 @@ def _by_events(did: Mapping[int, set[str]], catalog: Catalog) -> Mapping[int, _N
     return {guest_id: index.by_events(types) for guest_id, types in did.items()}
 
 
-def _hear_purchases(owed: Owed) -> None:
+def _hear_of_guests(owed: Owed, concerned: Callable[[Index[SegmentSnapshot]], _Names]) -> None:
     for client_id, people in _people(owed.guest_ids).items():
 
         def choose(catalog: Catalog, people: Collection[int] = people) -> Mapping[int, _Names]:
-            return dict.fromkeys(people, catalog.segment_index.by_purchases())
-
-        _judge(client_id, choose, now=owed.now)
-
-
-def _hear_goals(owed: Owed) -> None:
-    for client_id, people in _people(owed.guest_ids).items():
-
-        def choose(catalog: Catalog, people: Collection[int] = people) -> Mapping[int, _Names]:
-            return dict.fromkeys(people, catalog.segment_index.by_goals())
+            return dict.fromkeys(people, concerned(catalog.segment_index))
 
         _judge(client_id, choose, now=owed.now)
 
@@ -104,12 +100,7 @@ def _hear_profiles(owed: Owed) -> None:
     for client_id in sorted(set(rows.values_list("client", flat=True))):
         let_segments_stand(client_id)
     _retire(owed.guest_ids, now=owed.now)
-    for client_id, people in _people(owed.guest_ids).items():
-
-        def choose(catalog: Catalog, people: Collection[int] = people) -> Mapping[int, _Names]:
-            return dict.fromkeys(people, catalog.segment_index.everything())
-
-        _judge(client_id, choose, now=owed.now)
+    _hear_of_guests(owed, Index.everything)
 
 
 def _people(guest_ids: Collection[int]) -> dict[int, set[int]]:

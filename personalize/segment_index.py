@@ -42,6 +42,7 @@ class Index(Generic[S]):
     _by_any_event: frozenset[str]
     _by_purchases: frozenset[str]
     _by_goals: frozenset[str]
+    _by_forgetting: frozenset[str]
     _touched: Mapping[str, frozenset[str]]
 
     def by_events(self, types: Iterable[str]) -> frozenset[str]:
@@ -57,6 +58,10 @@ class Index(Generic[S]):
     def by_goals(self) -> frozenset[str]:
         """Return the friendly ids of those that goals which were reached can concern."""
         return self._by_goals
+
+    def by_forgetting(self) -> frozenset[str]:
+        """Return the friendly ids of those that events and carts can concern by being deleted."""
+        return self._by_forgetting
 
     def by_segments(self, names: Iterable[str]) -> frozenset[str]:
         """Return these, and the friendly ids of those that depend on them."""
@@ -96,6 +101,9 @@ def index(segments: Iterable[S]) -> Index[S]:
             s.friendly_id for s in ordered if s.condition.needs.orders or s.condition.needs.cart
         ),
         _by_goals=those(s.friendly_id for s in ordered if s.condition.needs.goals),
+        _by_forgetting=those(
+            s.friendly_id for s in ordered if s.condition.needs.history or s.condition.needs.cart
+        ),
         _touched={name: frozenset(others) for name, others in touched.items()},
     )
 

@@ -32,6 +32,8 @@ class Changed(StrEnum):
     GOALS = "goals"
     #: A visit is over by the clock alone.
     VISITS = "visits"
+    #: Events or carts of theirs were too old to be kept. What was made of them stays.
+    FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

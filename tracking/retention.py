@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import models
 
-from tracking import conf
+from tracking import conf, db, followers
 from tracking.commerce.vocabulary import ORDER_VERBS
+from tracking.followers import Changed
 from tracking.models import (
     Cart,
     Event,
@@ -49,6 +51,7 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
     those of an import stay.
     """
     limits = conf.settings()
+    forget = partial(_forget, now=now)
     visitors = Guest.objects.filter(
         type__in=(Guest.Type.VISITOR, Guest.Type.BOT),
         root__isnull=True,
@@ -64,9 +67,9 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
     aged = ItemCategory.objects.aged(now - timedelta(days=limits.CATEGORY_DAYS))
     return Purged(
         quarantined=_in_steps(held, progress),
-        events=_in_steps(Event.objects.filter(occurred_at__lt=before), progress),
+        events=_in_steps(Event.objects.filter(occurred_at__lt=before), progress, delete=forget),
         interactions=_in_steps(deeds, progress),
-        carts=_in_steps(Cart.objects.filter(changed_at__lt=before), progress),
+        carts=_in_steps(Cart.objects.filter(changed_at__lt=before), progress, delete=forget),
         sessions=_in_steps(old_sessions, progress),
         visitors=_in_steps(visitors, progress),
         seen=_in_steps(SeenProperty.objects.filter(last_seen__lt=before), progress)
@@ -86,13 +89,33 @@ def covered_since(*, now: datetime) -> datetime:
     return max(events_since(now=now), visitors_since)
 
 
-def _in_steps(rows: models.QuerySet[Any], progress: Callable[[int], None] | None) -> int:
+def _delete(rows: models.QuerySet[Any]) -> None:
+    rows.delete()
+
+
+def _forget(rows: models.QuerySet[Any], *, now: datetime) -> None:
+    """Delete what guests did, and note whose it was."""
+
+    def forget() -> None:
+        guests = set(rows.filter(guest__isnull=False).values_list("guest", flat=True))
+        rows.delete()
+        followers.note_guests(guests, Changed.FORGOTTEN, now=now, soon=True)
+
+    db.retried(forget)
+
+
+def _in_steps(
+    rows: models.QuerySet[Any],
+    progress: Callable[[int], None] | None,
+    *,
+    delete: Callable[[models.QuerySet[Any]], None] = _delete,
+) -> int:
     deleted = 0
     while True:
         pks = list(rows.order_by("pk").values_list("pk", flat=True)[:_AT_ONCE])
         if not pks:
             return deleted
-        rows.model._default_manager.filter(pk__in=pks).delete()
+        delete(rows.model._default_manager.filter(pk__in=pks))
         deleted += len(pks)
         if progress:
             progress(len(pks))

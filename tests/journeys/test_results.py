@@ -238,6 +238,22 @@ def test_window__counts_other_visits_and_ends(database: Database, api: Api) -> N
     assert total(flow, "Signed up") == 0
 
 
+def test_results__of_what_the_purge_deletes__stay(database: Database, api: Api) -> None:
+    flow = experiment(api, SIGNUP, {**SIGNUP, "name": "In time", "windowHours": 24})
+    browser = visitor(api)
+    api.json(api.identify(browser, ("EMAIL", "ada@example.com")))
+    run(api, flow, browser)
+    api.send("SIGNUP", browser)
+    before = state(flow)
+    assert (total(flow, "Signed up"), total(flow, "In time")) == (1, 1)
+
+    Event.objects.filter(type="SIGNUP").update(occurred_at=timezone.now() - timedelta(days=401))
+    tasks.purge()
+
+    assert not Event.objects.filter(type="SIGNUP").exists()
+    assert state(flow) == before
+
+
 # --- experiences, and what others' tools tell ---------------------------------------------
 
 

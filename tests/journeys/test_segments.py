@@ -21,7 +21,7 @@ from project.models import Order
 from tests.api import Api
 from tests.conftest import Database
 from tests.factories import BrowserFactory, ClientFactory, FlowFactory, GuestFactory
-from tracking import db, followers, tasks
+from tracking import db, followers, retention, tasks
 from tracking.followers import Changed, Owed
 from tracking.merging import undo
 from tracking.models import Cart, Client, Event, FollowUp, Guest, MergeRecord
@@ -723,6 +723,31 @@ def test_guest__that_is_there_before_any_event__is_judged_too(
     tasks.drain()
 
     assert members(segment) == {guest}
+
+
+def test_segments__of_what_the_purge_deletes__are_left_and_entered(
+    database: Database, api: Api, shop: Client, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_AT_ONCE", 2)
+    added = make("Added", did("ADD"))
+    never = make("Never added", {"not": did("ADD")})
+    filled = make("Filled", field("cart.items", "at_least", 1))
+    customers = set()
+    for number in range(3):
+        browser = api.create_browser()["ref"]
+        api.json(api.identify(browser, ("EMAIL", f"{number}@example.com")))
+        product = {"item_id": "shoe", "productId": "shoe", "price": 10, "currency": "EUR"}
+        api.json(api.send("ADD", browser, product=product))
+        customers.add(guest_of(api, browser))
+    assert (members(added), members(never), members(filled)) == (customers, set(), customers)
+
+    long_ago = timezone.now() - timedelta(days=401)
+    Event.objects.update(occurred_at=long_ago)
+    Cart.objects.update(changed_at=long_ago)
+    tasks.purge()
+
+    assert (members(added), members(never), members(filled)) == (set(), customers, set())
+    assert not FollowUp.objects.exists()
 
 
 def test_follow_up__of_guests_who_are_gone_meanwhile__is_paid_all_the_same(
