@@ -8,14 +8,14 @@ something, whole conditions), it says so instead of guessing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
 from personalize.conditions import Field, Leaf, Problem
 from personalize.decisions.columns import Column, Rows
-from personalize.decisions.readings import some_values
+from personalize.decisions.readings import some_values, texts_of
 from personalize.decisions.samples import facts_of, say
 from personalize.decisions.scales import NOTHING, UNREADABLE, Scale, scale_of
 from personalize.decisions.table import CompiledTable
@@ -58,33 +58,36 @@ class _Dimension:
     All columns on one field, together.
 
     samples: values to try, and the rows that hold for each. is_exact: the samples stand for
-    every value there is. naming: rows that hold for no value but the samples.
+    every value there is. naming: rows that hold for no value but those that they name. untried:
+    of these rows those that name more than was tried, each with the rows that name it too.
     """
 
     name: str
     samples: list[tuple[object, Rows]]
     is_exact: bool
-    naming: Rows
+    naming: Rows = 0
+    untried: Mapping[Rows, Rows] = field(default_factory=dict)
     rows: Rows = field(init=False)
+    held: Collection[Rows] = field(init=False)
+    not_all_tried: Rows = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rows = 0
-        for _value, rows in self.samples:
-            self.rows |= rows
+        self.held = {rows for _value, rows in self.samples}
+        self.rows = _union(self.held)
+        self.not_all_tried = _union(self.untried)
 
     def sure(self, row: Rows) -> Rows:
         """Return the rows that hold together with this one for some sample."""
-        found = 0
-        for _value, rows in self.samples:
-            if rows & row:
-                found |= rows
-        return found
+        return _union(rows for rows in self.held if rows & row)
 
     def unsure(self, row: Rows) -> Rows:
         """Return the rows of which the samples cannot say that they never hold with this one."""
-        if self.is_exact or row & self.naming:
+        if self.is_exact:
             return 0
-        return ~self.naming
+        if not row & self.naming:
+            return ~self.naming | self.not_all_tried
+        beside = self.untried.get(row, 0)
+        return beside | ~self.naming if beside else 0
 
     def example(self, both: Rows) -> object:
         """Return a value for which these rows hold, one that is there if possible."""
@@ -266,7 +269,10 @@ def _dimension(name: str, columns: Sequence[Column]) -> _Dimension:
     else:
         values = some_values(leaves)
     samples = [(value, _rows(columns, value)) for value in values]
-    return _Dimension(name, samples, scale is not None, 0 if scale else _naming(columns))
+    if scale is not None:
+        return _Dimension(name, samples, is_exact=True)
+    naming = _Naming(columns)
+    return _Dimension(name, samples, False, naming.rows, naming.untried(values))
 
 
 def _rows(columns: Sequence[Column], value: object) -> Rows:
@@ -287,15 +293,51 @@ def _possible_values(known: Field | None, scale: Scale) -> list[object]:
     return [None, *values]
 
 
-def _naming(columns: Sequence[Column]) -> Rows:
+class _Naming:
+    """The rows that hold for just the texts they name, by each of these texts."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.spellings: set[str] = set()
+        self.by_text: dict[str, Rows] = {}
+        for column in columns:
+            for bit, leaf in enumerate(column.leaves):
+                if leaf is not None and _only_names(leaf):
+                    self._add(1 << bit, texts_of(leaf))
+
+    def _add(self, row: Rows, texts: Sequence[str]) -> None:
+        self.spellings.update(texts)
+        for text in {text.casefold() for text in texts}:
+            self.by_text[text] = self.by_text.get(text, 0) | row
+
+    @property
+    def rows(self) -> Rows:
+        return _union(self.by_text.values())
+
+    def untried(self, values: Sequence[object]) -> dict[Rows, Rows]:
+        """Return the rows that name texts which are not among these values, with all that do."""
+        tried = {value for value in values if isinstance(value, str)}
+        found: dict[Rows, Rows] = {}
+        for text in {spelling.casefold() for spelling in self.spellings - tried}:
+            together = self.by_text[text]
+            for row in _each(together):
+                found[row] = found.get(row, 0) | together
+        return found
+
+
+def _union(many: Iterable[Rows]) -> Rows:
     found = 0
-    for column in columns:
-        for bit, leaf in enumerate(column.leaves):
-            if leaf is not None and _names(leaf):
-                found |= 1 << bit
+    for rows in many:
+        found |= rows
     return found
 
 
-def _names(leaf: Leaf) -> bool:
+def _each(rows: Rows) -> Iterator[Rows]:
+    while rows:
+        lowest = rows & -rows
+        yield lowest
+        rows ^= lowest
+
+
+def _only_names(leaf: Leaf) -> bool:
     is_plain = not leaf.field.has_alternatives
     return is_plain and leaf.operator.type == "text" and leaf.operator.name in _NAMING

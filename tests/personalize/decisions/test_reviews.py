@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from personalize import decisions
-from personalize.decisions import CompiledTable
+from personalize.decisions import CompiledTable, readings
 from personalize.decisions.reviewing import Looking
 from tests.personalize.decisions.tables import (
     EXACT,
@@ -98,6 +99,68 @@ def test_unique__where_it_cannot_be_told__warns() -> None:
     assert warnings[0].startswith("Rows 1 and 2 may both hit")
 
 
+def named(count: int, prefix: str = "sku") -> list[str]:
+    return [f"{prefix}-{number}" for number in range(count)]
+
+
+def skus(rows: int, each: int) -> list[list[object]]:
+    return [[cell("is_one_of", named(each, f"sku-{row}"))] for row in range(rows)]
+
+
+def test_unique__with_texts_by_the_thousand__finds_the_one_that_two_rows_name() -> None:
+    problems, warnings = said(
+        unique(
+            [TIER],
+            [cell("starts_with", "promo")],
+            *skus(10, 250),
+            [cell("is_one_of", ["zz1", "zz2"])],
+            [cell("is_one_of", ["ZZ1", "zz3"])],
+        )
+    )
+
+    assert [problem.split(".")[0] for problem in problems] == [
+        "Rows 12 and 13 both hit when Guest attribute “tier” is “zz1”"
+    ]
+    assert not [message for message in warnings if "may both hit" in message]
+
+
+def test_unique__with_more_texts_than_can_be_tried__says_what_may_meet_and_no_more() -> None:
+    some = cell("starts_with", "promo")
+    problems, warnings = said(unique([TIER], *skus(30, 1000), [some]))
+
+    assert problems == []
+    meeting = [message.split(":")[0] for message in warnings if "may both hit" in message]
+    assert len(meeting) == 10
+    assert all("and 31 may" in message for message in meeting)
+
+
+def test_unique__with_more_shared_texts_than_can_be_tried__says_which_rows_may_meet() -> None:
+    columns = [TIER, VIEWS]
+    shared = [
+        [cell("is_one_of", named(1000, f"sku-{row // 2}")), cell("is", row)] for row in range(44)
+    ]
+    loose = [[cell("starts_with", "promo"), cell("is", 99)]]
+    some = ["own", *(f"sku-21-{number}" for number in range(500, 700))]
+    last = [[cell("is_one_of", some), cell("is", 43)]]
+    problems, warnings = said(unique(columns, *shared, *loose, *last))
+
+    assert problems == []
+    meeting = [message for message in warnings if "may both hit" in message]
+    assert [message.split(":")[0] for message in meeting] == ["Rows 44 and 46 may both hit"]
+
+
+def test_unique__with_more_texts_than_can_be_tried__finds_who_meets_a_row_without_a_cell() -> None:
+    inputs = [TIER, VIEWS]
+    skus_and_views = [[*when, cell("is", at)] for at, when in enumerate(skus(30, 1000))]
+    problems, _ = said(
+        unique(inputs, [cell("starts_with", "promo"), cell("is", -1)], *skus_and_views,
+               [None, cell("is", 29)])
+    )  # fmt: skip
+
+    assert len(problems) == 1
+    assert problems[0].startswith("Rows 31 and 32 both hit when Guest attribute “tier” is “sku-29-")
+
+
 def test_any__refuses_rows_that_meet_only_if_their_answers_differ() -> None:
     rows = [{"when": [cell("is", "IE")], "then": {"n": 1}}, {"then": {"n": 1}}, {"then": {"n": 2}}]
 
@@ -165,15 +228,17 @@ def test_unique__that_passed_the_check__is_never_hit_twice(
         assert len(naive_hits(document, decisions.facts_of(stated, now=NOW))) <= 1
 
 
+@pytest.mark.parametrize("most", [0, 2, 2_000])
 @given(tables(EXACT | LOOSE, ["UNIQUE"]), st.lists(PROPER, min_size=1, max_size=20))
 def test_rows__that_are_not_said_to_meet__never_do(
-    document: Document, many: list[dict[str, Any]]
+    most: int, document: Document, many: list[dict[str, Any]]
 ) -> None:
     compiled = decisions.compile(document)
     assert isinstance(compiled, CompiledTable)
-    may_meet = {
-        frozenset((first + 1, second + 1)) for first, second, _ in Looking(compiled).pairs()
-    }
+    with mock.patch.object(readings, "_most", lambda comparisons: most):
+        may_meet = {
+            frozenset((first + 1, second + 1)) for first, second, _ in Looking(compiled).pairs()
+        }
     for stated in many:
         hits = naive_hits(document, decisions.facts_of(stated, now=NOW))
         for at, one in enumerate(hits):
