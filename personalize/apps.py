@@ -21,7 +21,7 @@ class PersonalizeConfig(AppConfig):
             records,
         )
         from personalize.attribution import settling
-        from tracking import chores, companions, followers
+        from tracking import catalogue, chores, companions, followers
 
         companions.register(records.COMPANION, projections.keep_records)
         # Fields and sources that the site registers: `personalization.py` of its apps.
@@ -52,6 +52,7 @@ class PersonalizeConfig(AppConfig):
                 followers.Changed.VISITS,
             ),
         )
+        catalogue.listen(memberships.FOLLOWER, memberships.hear_of_categories)
         chores.register(memberships.FOLLOWER, memberships.tend)
         chores.register(settling.FOLLOWER, settling.tend)
         # After the numbers that it reads.

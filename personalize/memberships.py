@@ -26,7 +26,7 @@ from personalize import conditions, conf, guest_facts, querying, snapshots
 from personalize.models import Segment, SegmentDue, SegmentMembership
 from personalize.segment_index import Index
 from personalize.snapshots import Catalog, SegmentSnapshot
-from tracking import clients, db, guests
+from tracking import clients, db, guests, inbox
 from tracking.followers import Changed, Owed
 from tracking.models import Event, Guest
 from tracking.types import ClientConfig, Told
@@ -338,6 +338,29 @@ def _with_dependents(due: Mapping[int, set[str]], catalog: Catalog) -> Mapping[i
 
 
 # --- as segments change ----------------------------------------------------------------
+
+
+def hear_of_categories(client_id: int, *, by_click: bool) -> None:
+    """
+    Have segments built anew that read the categories of what was bought: it is in others now.
+
+    For clicks nothing begins anew that is under way: they would keep it from coming to an end.
+    """
+    client = clients.by_id(client_id)
+    if client is None or not Segment.objects.kept().filter(client=client_id).exists():
+        return
+    catalog = snapshots.catalog(client, version=snapshots.current_version(client_id))
+    reading = [
+        segment.id
+        for segment in catalog.segment_index.ordered
+        if guest_facts.CATEGORIES in segment.condition.fields
+    ]
+    rows = Segment.objects.filter(pk__in=reading)
+    if by_click:
+        # The walk that hears of clicks does the chores next.
+        rows.filter(built_to__isnull=True).update(built_to=0)
+    elif rows.update(built_to=0):
+        inbox.announce()
 
 
 class _Building:

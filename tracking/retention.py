@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import models
 
-from tracking import conf, db, followers
+from tracking import catalogue, conf, db, followers
 from tracking.commerce.vocabulary import ORDER_VERBS
 from tracking.followers import Changed
 from tracking.models import (
@@ -74,7 +74,7 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
         visitors=_in_steps(visitors, progress),
         seen=_in_steps(SeenProperty.objects.filter(last_seen__lt=before), progress)
         + _in_steps(SeenEvent.objects.filter(last_seen__lt=before), progress),
-        categories=_in_steps(aged, progress),
+        categories=_in_steps(aged, progress, delete=catalogue.forget_categories),
     )
 
 

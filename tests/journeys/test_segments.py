@@ -21,10 +21,12 @@ from project.models import Order
 from tests.api import Api
 from tests.conftest import Database
 from tests.factories import BrowserFactory, ClientFactory, FlowFactory, GuestFactory
-from tracking import db, followers, retention, tasks
+from tracking import catalogue, db, followers, retention, tasks
 from tracking.followers import Changed, Owed
+from tracking.items import CatalogueItem, Sighting
 from tracking.merging import undo
-from tracking.models import Cart, Client, Event, FollowUp, Guest, MergeRecord
+from tracking.models import Cart, Client, Event, FollowUp, Guest, ItemCategory, MergeRecord
+from tracking.types import ItemKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -748,6 +750,75 @@ def test_segments__of_what_the_purge_deletes__are_left_and_entered(
 
     assert (members(added), members(never), members(filled)) == (set(), customers, set())
     assert not FollowUp.objects.exists()
+
+
+def test_segment__of_categories_bought_from__follows_the_catalogue(
+    database: Database, api: Api, make: Make
+) -> None:
+    trail = make("Trail", field("orders.categories", "includes", "Shoes/Trail"))
+    runners = make("Runners", field("guest.segments", "includes", "trail"))
+    plain = make("Plain", BUYERS)
+    browser, guest = visitor(api)
+    buy(api, browser)
+    assert (members(trail), members(plain)) == (set(), {guest})
+    built_at = Segment.objects.get(pk=plain.pk).built_at
+
+    def items(verb: str, path: str, body: Any = None) -> None:
+        call = getattr(api.http, verb)
+        headers = {"authorization": api.basic}
+        answer = call(f"/v2.1/items{path}", body, content_type="application/json", headers=headers)
+        assert answer.status_code in (200, 201, 204), answer.content
+
+    def imported(*paths: str) -> tuple[set[str], set[str]]:
+        items("post", "", {"items": [{"type": 1, "id": "shoe", "categories": list(paths)}]})
+        return members(trail), members(runners)
+
+    assert imported("Shoes/Trail", "Sale") == ({guest}, {guest})
+    assert imported("Sale") == (set(), set())
+    items("patch", "/1/shoe", {"categories": ["Shoes/Trail"]})
+    assert members(trail) == {guest}
+    items("delete", "/1/shoe")
+    assert members(trail) == set()
+    assert Segment.objects.get(pk=plain.pk).built_at == built_at
+
+
+def test_segment__of_categories_bought_from__follows_clicks_and_the_ageing_of_what_they_told(
+    database: Database, api: Api, shop: Client, make: Make
+) -> None:
+    trail = make("Trail", field("orders.categories", "includes", "Trail"))
+    browser, guest = visitor(api)
+    buy(api, browser)
+    sighting = Sighting(key=ItemKey(1, "shoe"), category="Trail")
+
+    catalogue.supplement(shop.pk, [sighting], now=timezone.now())
+    tasks.drain()
+    assert members(trail) == {guest}
+    built_at = Segment.objects.get(pk=trail.pk).built_at
+
+    catalogue.supplement(shop.pk, [sighting], now=timezone.now() + timedelta(days=2))
+    tasks.drain()
+    assert Segment.objects.get(pk=trail.pk).built_at == built_at
+
+    ItemCategory.objects.update(seen_at=timezone.now() - timedelta(days=91))
+    tasks.purge()
+    assert members(trail) == set()
+
+
+def test_segment__that_is_being_built__begins_anew_for_imports_and_not_for_clicks(
+    database: Database, shop: Client, make: Make
+) -> None:
+    trail = make("Trail", field("orders.categories", "includes", "Trail"))
+    far = 10**6
+    Segment.objects.filter(pk=trail.pk).update(built_to=far)
+
+    sighting = Sighting(key=ItemKey(1, "shoe"), category="Made up")
+    catalogue.supplement(shop.pk, [sighting], now=timezone.now())
+    assert Segment.objects.get(pk=trail.pk).built_to == far
+
+    with db.write():
+        item = CatalogueItem(key=ItemKey(1, "shoe"), categories=("Trail",))
+        catalogue.put(shop.pk, [item], now=timezone.now())
+        assert Segment.objects.get(pk=trail.pk).built_to == 0
 
 
 def test_follow_up__of_guests_who_are_gone_meanwhile__is_paid_all_the_same(

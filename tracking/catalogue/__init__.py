@@ -8,11 +8,13 @@ are rows of its own registers them in place of an import.
 
 from tracking.catalogue.clicks import supplement
 from tracking.catalogue.finding import find, item_of
+from tracking.catalogue.listeners import listen
 from tracking.catalogue.sources import ReadElsewhere, register, unregister
 from tracking.catalogue.writing import (
     UnknownItem,
     change,
     forget,
+    forget_categories,
     forget_missing,
     put,
     remove_category,
@@ -25,8 +27,10 @@ __all__ = [
     "change",
     "find",
     "forget",
+    "forget_categories",
     "forget_missing",
     "item_of",
+    "listen",
     "put",
     "register",
     "remove_category",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tracking import clients, db, items
+from tracking.catalogue import listeners
 from tracking.catalogue.finding import rows_of
 from tracking.catalogue.sources import source_of
 from tracking.items import MOST_CATEGORIES, Sighting
@@ -65,7 +66,8 @@ def supplement(client_id: int, sightings: Iterable[Sighting], *, now: datetime) 
     Category paths are added to those that there are, if the client has it so,
     until the next import. A name, an address and an image count where no
     import has said one; a price never does. Writes nothing for what is known
-    already, and takes four queries at most, whatever the number of sightings.
+    already, and takes four queries at most, whatever the number of sightings,
+    beside those of whoever hears of new categories.
     """
     client = clients.by_id(client_id)
     told = _told(sightings, client) if client else {}
@@ -76,7 +78,8 @@ def supplement(client_id: int, sightings: Iterable[Sighting], *, now: datetime) 
         changed = [key for key in sorted(told) if _says_more(told[key], known.get(key))]
         pks = {key: row.pk for key, row in known.items()}
         pks |= _write_items(client_id, {key: told[key] for key in changed}, now=now)
-        _write_categories(told, known, pks, now=now)
+        if _write_categories(told, known, pks, now=now):
+            listeners.tell(client_id, by_click=True)
 
 
 def _told(sightings: Iterable[Sighting], client: ClientConfig) -> dict[ItemKey, _Told]:
@@ -157,13 +160,17 @@ def _write_categories(
     pks: Mapping[ItemKey, int],
     *,
     now: datetime,
-) -> None:
+) -> bool:
+    """Note the categories that clicks told of, and say whether any is new."""
     nothing = _Known(pk=0, is_imported=False, texts={}, seen={})
-    rows = []
+    rows, is_new = [], False
     for key in sorted(told):
         before = known.get(key, nothing)
         due = [p for p in told[key].paths if before.seen.get(p, now) < now - _NOTED_EVERY]
-        for path in sorted([*due, *_new_paths(told[key], before)]):
+        new = _new_paths(told[key], before)
+        is_new = is_new or bool(new)
+        for path in sorted([*due, *new]):
             source = ItemCategory.Source.CLICK
             rows.append({"item_id": pks[key], "path": path, "source": source, "seen_at": now})
     db.insert_rows(ItemCategory, rows, on_conflict=_SEEN)
+    return is_new

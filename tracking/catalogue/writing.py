@@ -5,11 +5,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from django.db.models import QuerySet
+
 from tracking import clients, db
+from tracking.catalogue import listeners
 from tracking.catalogue.finding import item_of, rows_of
 from tracking.catalogue.sources import refuse_registered
 from tracking.items import CatalogueItem
 from tracking.models import Item, ItemCategory
+from tracking.models.items import ItemQuerySet
 from tracking.types import ItemKey
 
 T = TypeVar("T")
@@ -39,8 +43,9 @@ def put(client_id: int, given: Iterable[CatalogueItem], *, now: datetime) -> int
     _refuse_registered(client_id, by_key)
 
     def store() -> None:
-        for batch in _batches(ordered):
-            _put(client_id, batch, now=now)
+        moved = [_put(client_id, batch, now=now) for batch in _batches(ordered)]
+        if any(moved):
+            listeners.tell(client_id)
 
     db.retried(store)
     return len(ordered)
@@ -70,6 +75,7 @@ def change(
         db.insert_rows(Item, [values], on_conflict=_OVERWRITE)
         if set(changed.categories) != set(before.categories):
             _replace_categories({row.pk: changed}, now=now)
+            listeners.tell(client_id)
         return changed
 
     return db.retried(store)
@@ -78,12 +84,11 @@ def change(
 def forget(client_id: int, keys: Iterable[ItemKey]) -> int:
     """Delete items with all that is known of them. Returns how many there were."""
     ordered = sorted(set(keys))
-    deleted = 0
     with db.write():
-        for batch in _batches(ordered):
-            _, by_table = Item.objects.filter(rows_of(client_id, batch)).delete()
-            deleted += by_table.get(Item._meta.label, 0)
-    return deleted
+        return sum(
+            _delete(client_id, Item.objects.filter(rows_of(client_id, batch)))
+            for batch in _batches(ordered)
+        )
 
 
 def forget_missing(client_id: int, types: Iterable[int], *, since: datetime) -> int:
@@ -97,9 +102,16 @@ def forget_missing(client_id: int, types: Iterable[int], *, since: datetime) -> 
     while pks := list(missing.order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]):
         with db.write():
             # Asked again: an import may have named one meanwhile.
-            gone = missing.filter(pk__in=pks).delete()[1].get(Item._meta.label, 0)
+            gone = _delete(client_id, missing.filter(pk__in=pks))
         deleted += gone
     return deleted
+
+
+def _delete(client_id: int, rows: ItemQuerySet) -> int:
+    _, by_table = rows.delete()
+    if by_table.get(ItemCategory._meta.label):
+        listeners.tell(client_id)
+    return by_table.get(Item._meta.label, 0)
 
 
 def transfer(
@@ -120,7 +132,16 @@ def transfer(
 
 def remove_category(category: ItemCategory) -> None:
     """Take an item out of a category, until an import or a click says otherwise."""
-    ItemCategory.objects.filter(pk=category.pk).delete()
+    forget_categories(ItemCategory.objects.filter(pk=category.pk))
+
+
+def forget_categories(rows: QuerySet[ItemCategory]) -> None:
+    """Take items out of categories, of any clients, until an import or a click says otherwise."""
+    with db.write():
+        client_ids = set(rows.values_list("item__client", flat=True))
+        rows.delete()
+        for client_id in sorted(client_ids):
+            listeners.tell(client_id)
 
 
 def _refuse_registered(client_id: int, keys: Iterable[ItemKey]) -> None:
@@ -138,7 +159,8 @@ def _locked(client_id: int, key: ItemKey) -> Item:
     return row
 
 
-def _put(client_id: int, batch: Sequence[CatalogueItem], *, now: datetime) -> None:
+def _put(client_id: int, batch: Sequence[CatalogueItem], *, now: datetime) -> bool:
+    """Store items, and say whether any is in other categories than before."""
     rows = db.insert_rows(
         Item,
         [_row(client_id, item, now=now) for item in batch],
@@ -146,7 +168,7 @@ def _put(client_id: int, batch: Sequence[CatalogueItem], *, now: datetime) -> No
         returning=("id", "type", "item_id"),
     )
     by_key = {item.key: item for item in batch}
-    _replace_categories({pk: by_key[ItemKey(kind, id)] for pk, kind, id in rows}, now=now)
+    return _replace_categories({pk: by_key[ItemKey(kind, id)] for pk, kind, id in rows}, now=now)
 
 
 def _row(client_id: int, item: CatalogueItem, *, now: datetime) -> dict[str, Any]:
@@ -170,19 +192,26 @@ def _row(client_id: int, item: CatalogueItem, *, now: datetime) -> dict[str, Any
     }
 
 
-def _replace_categories(stored: Mapping[int, CatalogueItem], *, now: datetime) -> None:
-    """Let rows be in just these categories. Their items are locked by the statement before."""
+def _replace_categories(stored: Mapping[int, CatalogueItem], *, now: datetime) -> bool:
+    """
+    Let rows be in just these categories, and say whether they were in others.
+
+    Their items are locked by the statement before.
+    """
     among, values = db.in_list("item_id", sorted(stored))
+    table = ItemCategory._meta.db_table
     with db.cursor() as cursor:
-        cursor.execute(f'DELETE FROM "{ItemCategory._meta.db_table}" WHERE {among}', values)
+        cursor.execute(f'DELETE FROM "{table}" WHERE {among} RETURNING item_id, path', values)
+        before = set(cursor.fetchall())
+    pairs = [(pk, path) for pk, item in stored.items() for path in item.categories]
     db.insert_rows(
         ItemCategory,
         [
             {"item_id": pk, "path": path, "source": ItemCategory.Source.IMPORT, "seen_at": now}
-            for pk, item in stored.items()
-            for path in item.categories
+            for pk, path in pairs
         ],
     )
+    return before != set(pairs)
 
 
 def _batches(ordered: Sequence[T]) -> Iterable[Sequence[T]]:
