@@ -180,7 +180,7 @@ def insert_rows(
         return []
     fields = [_field(model, name) for name in rows[0]]
     columns = ", ".join(f'"{field.column}"' for field in fields)
-    sql = f'INSERT INTO "{model._meta.db_table}" ({columns}) {_unfolded(fields)}'
+    sql = f'INSERT INTO "{model._meta.db_table}" ({columns}) {_unfolded(_by_column(fields))}'
     if ignore_conflicts:
         sql += " ON CONFLICT DO NOTHING"
     elif on_conflict:
@@ -212,7 +212,7 @@ def update_rows(model: type[models.Model], rows: Iterable[Row], *, key: str, set
     table = model._meta.db_table
     column = _field(model, key).column
     sql = (
-        f'UPDATE "{table}" SET {sets} FROM ({_unfolded(fields)}) AS new '
+        f'UPDATE "{table}" SET {sets} FROM ({_unfolded(_by_column(fields))}) AS new '
         f'WHERE "{table}"."{column}" = new."{column}"'
     )
     with cursor() as statement:
@@ -233,18 +233,30 @@ def _field(model: type[models.Model], name: str) -> Any:
     return model._meta.get_field(name)
 
 
-def _unfolded(fields: Sequence[Any]) -> str:
+def table_of(
+    model: type[models.Model], columns: Mapping[str, str], rows: Iterable[Row]
+) -> tuple[str, str]:
+    """
+    Return SQL of a table of these rows, for joining, with its one parameter.
+
+    `columns` names the field of the model that each of them is like.
+    """
+    fields = {column: _field(model, name) for column, name in columns.items()}
+    return f"({_unfolded(fields)})", _document(list(rows))
+
+
+def _by_column(fields: Sequence[Any]) -> dict[str, Any]:
+    return {field.column: field for field in fields}
+
+
+def _unfolded(fields: Mapping[str, Any]) -> str:
     if is_postgres():
-        typed = ", ".join(f'"{field.column}" {_postgres_type(field)}' for field in fields)
-        names = ", ".join(f'"{field.column}"' for field in fields)
+        typed = ", ".join(f'"{column}" {_postgres_type(each)}' for column, each in fields.items())
+        names = ", ".join(f'"{column}"' for column in fields)
         return f"SELECT {names} FROM jsonb_to_recordset(%s::jsonb) AS given({typed})"
-    picked = ", ".join(f'{_picked(field)} AS "{field.column}"' for field in fields)
+    picked = ", ".join(f"json_extract(value, '$.{column}') AS \"{column}\"" for column in fields)
     # WHERE true keeps SQLite from reading a following ON CONFLICT as a join's ON.
     return f"SELECT {picked} FROM json_each(%s) WHERE true"
-
-
-def _picked(field: Any) -> str:
-    return f"json_extract(value, '$.{field.column}')"
 
 
 def _postgres_type(field: Any) -> str:

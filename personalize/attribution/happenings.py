@@ -30,25 +30,53 @@ def in_visits(rows: Sequence[Exposure], types: Collection[str]) -> dict[int, lis
     return found
 
 
+#: From when until when.
 Span = tuple[datetime, datetime]
 
 
 def in_spans(
-    spans: Collection[Span], types: Collection[str], members: Members
+    spans: Iterable[tuple[int, Span]], types: Collection[str], members: Members
 ) -> dict[int, list[Happening]]:
-    """Read what people did from the first of these times to the last, by person, in one query."""
-    if not spans or not types:
+    """Read what people did, each in their own spans, by person, in one query."""
+    apart = _apart(spans)
+    rows = [
+        {"guest_id": guest_id, "starts_at": start, "ends_at": end}
+        for guest_id, person in members.items()
+        for start, end in apart.get(person, ())
+    ]
+    if not rows or not types:
         return {}
-    rows = Event.objects.filter(
-        db.Among("guest", members),
-        type__in=types,
-        occurred_at__gte=min(start for start, _ in spans),
-        occurred_at__lt=max(end for _, end in spans),
-    )
     found: dict[int, list[Happening]] = {}
-    for guest_id, type, at, data in rows.values_list("guest", "type", "occurred_at", "data"):
-        found.setdefault(members[guest_id or 0], []).append(Happening(type, at, data))
+    for event in Event.objects.raw(*_within_rows(rows, types)).using(db.alias()):
+        person = members[event.guest_id or 0]
+        found.setdefault(person, []).append(Happening(event.type, event.occurred_at, event.data))
     return found
+
+
+def _apart(spans: Iterable[tuple[int, Span]]) -> dict[int, list[Span]]:
+    """Join the spans of each person that overlap, so that nothing is in two of them."""
+    found: dict[int, list[Span]] = {}
+    for person, (start, end) in sorted(spans):
+        known = found.setdefault(person, [])
+        if known and start <= known[-1][1]:
+            known[-1] = known[-1][0], max(known[-1][1], end)
+        else:
+            known.append((start, end))
+    return found
+
+
+def _within_rows(rows: Sequence[db.Row], types: Collection[str]) -> tuple[str, list[str]]:
+    """Return the SQL of the events of these types within these spans of guests."""
+    columns = {"guest_id": "guest", "starts_at": "occurred_at", "ends_at": "occurred_at"}
+    spans, given = db.table_of(Event, columns, rows)
+    is_among, listed = db.in_list("event.type", sorted(types))
+    # CROSS JOIN: SQLite is to go from the spans to the events, by their index.
+    return (
+        "SELECT event.ref, event.guest_id, event.type, event.occurred_at, event.data"
+        f" FROM {spans} AS span CROSS JOIN {Event._meta.db_table} AS event"
+        " WHERE event.guest_id = span.guest_id AND event.occurred_at >= span.starts_at"
+        f" AND event.occurred_at < span.ends_at AND {is_among}"
+    ), [given, *listed]
 
 
 @dataclass(frozen=True, slots=True)

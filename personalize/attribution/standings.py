@@ -60,7 +60,7 @@ def keep(
     for order in bought:
         orders.setdefault(order.person, []).append(order)
     known = _known(old, firsts, members)
-    in_time = _in_time(firsts, known, flows, members, orders, since=since)
+    in_time = _in_time(firsts, known, flows, touched, members, orders, since=since)
     before = _before(firsts, known, flows, touched, members, orders, since=since)
     new = {
         (flow_id, person): folding.fold(
@@ -137,39 +137,45 @@ def _in_time(
     firsts: Mapping[Pair, datetime],
     known: Mapping[Pair, Standing],
     flows: Flows,
+    touched: Touched,
     members: Members,
     orders: Orders,
     *,
     since: datetime,
 ) -> dict[Pair, dict[UUID, Amount]]:
     """Measure by the goals that go by time from the first exposure on."""
-    asked = {
-        (flow_id, person): flows[flow_id].timed
-        for flow_id, person in firsts
-        if flows[flow_id].timed
-    }
-    if not asked:
-        return {}
-    found = {pair: _as_known(known.get(pair)) for pair in asked if firsts[pair] < since}
-    asked = {pair: goals for pair, goals in asked.items() if pair not in found}
-    spans = []
-    for pair, goals in asked.items():
-        reach = max(goal.reach for goal in goals if goal.reach is not None)
-        spans.append((firsts[pair], firsts[pair] + reach))
-    types = frozenset[str]().union(*(goal.types for goals in asked.values() for goal in goals))
+    found: dict[Pair, dict[UUID, Amount]] = {}
+    asked: list[tuple[Pair, Goal, Span]] = []
+    for pair, first in firsts.items():
+        standing = known.get(pair)
+        for goal in flows[pair[0]].timed:
+            span = _span(goal, first)
+            if first < since or _is_as_known(goal, span, standing, touched):
+                found.setdefault(pair, {}).update(_known_of(goal, standing))
+            else:
+                asked.append((pair, goal, span))
+    types = frozenset[str]().union(*(goal.types for _, goal, _ in asked))
+    spans = [(person, span) for (_, person), goal, span in asked if goal.types]
     done = happenings.in_spans(spans, types, members)
-    for (flow_id, person), goals in asked.items():
+    for (flow_id, person), goal, span in asked:
         happened, paid = done.get(person, ()), orders.get(person, ())
-        for goal in goals:
-            span = _span(goal, firsts[flow_id, person])
-            amounts = _within(span, [goal], flows[flow_id], happened, paid)
-            found.setdefault((flow_id, person), {}).update(amounts)
+        amounts = _within(span, [goal], flows[flow_id], happened, paid)
+        found.setdefault((flow_id, person), {}).update(amounts)
     return found
 
 
-def _as_known(standing: Standing | None) -> dict[UUID, Amount]:
+def _is_as_known(goal: Goal, span: Span, standing: Standing | None, touched: Touched) -> bool:
+    """Say whether nothing may have changed of the events of a goal's time. Orders are at hand."""
+    return standing is not None and not goal.is_commerce and not touched.reaches_before(span[1])
+
+
+def _known_of(goal: Goal, standing: Standing | None) -> dict[UUID, Amount]:
     totals = standing.totals if standing is not None else {}
-    return {measure: Amount(total.y, total.d, total.at) for measure, total in totals.items()}
+    return {
+        measure: Amount(totals[measure].y, totals[measure].d, totals[measure].at)
+        for measure in measuring.measures_of(goal)
+        if measure in totals
+    }
 
 
 def _within(
@@ -216,7 +222,9 @@ def _before(
             found[pair] = {m: total.x for m, total in standing.totals.items() if total.x}
     types = frozenset[str]().union(*(flows[flow_id].types for flow_id, _ in asked))
     spans = {pair: (firsts[pair] - BEFORE, firsts[pair]) for pair in asked}
-    done = happenings.in_spans(spans.values(), types, members)
+    done = happenings.in_spans(
+        [(person, span) for (_, person), span in spans.items()], types, members
+    )
     for (flow_id, person), span in spans.items():
         flow = flows[flow_id]
         happened, paid = done.get(person, ()), orders.get(person, ())

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from personalize.analytics import breakdowns, results
-from personalize.attribution import numbers, rebuilding
-from personalize.goals.types import MOST
+from personalize.attribution import happenings, numbers, rebuilding
+from personalize.goals.types import MOST, Happening
 from personalize.models import (
     Assignment,
     DailyNumbers,
@@ -252,6 +252,42 @@ def test_results__of_what_the_purge_deletes__stay(database: Database, api: Api) 
 
     assert not Event.objects.filter(type="SIGNUP").exists()
     assert state(flow) == before
+
+
+def test_window__of_many_guests__reads_what_each_did_in_their_own_time(
+    database: Database, api: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = experiment(api, {**SIGNUP, "windowHours": 1})
+    old, new = visitor(api), visitor(api)
+    run(api, flow, old)
+    api.send("SIGNUP", old)
+    past = timezone.now() - timedelta(days=60)
+    Exposure.objects.update(exposed_at=past)
+    Assignment.objects.update(first_at=past)
+    Event.objects.update(occurred_at=past)
+    for _ in range(5):
+        api.send("SIGNUP", old)
+    Event.objects.filter(occurred_at__gt=past).update(occurred_at=past + timedelta(days=20))
+    run(api, flow, new)
+    settings.TRACKING = settings.TRACKING | {"DISPATCH": "worker"}
+    for browser in (old, new):
+        api.send("SIGNUP", browser)
+    waiting = list(InboxEntry.objects.values_list("ref", flat=True))
+    pipeline.process_entries(waiting, now=timezone.now())
+    heard: list[Happening] = []
+    in_spans = happenings.in_spans
+
+    def counted(*args: Any) -> dict[int, list[Happening]]:
+        found = in_spans(*args)
+        heard.extend(itertools.chain.from_iterable(found.values()))
+        return found
+
+    monkeypatch.setattr(happenings, "in_spans", counted)
+    followers.run_due(now=timezone.now())
+
+    assert total(flow, "Signed up") == 2
+    # Nothing can have changed of the hour of the one, and the other has signed up once.
+    assert len(heard) == 1
 
 
 # --- experiences, and what others' tools tell ---------------------------------------------
