@@ -69,6 +69,7 @@ def keep(
             day=_day(firsts[flow_id, person], flows[flow_id], known.get((flow_id, person))),
             in_time=in_time.get((flow_id, person), {}),
             before=before[flow_id, person],
+            known=old[flow_id, person].totals if (flow_id, person) in old else {},
         )
         for (flow_id, person), each in seen.items()
     }

@@ -83,18 +83,21 @@ def fold(
     day: date,
     in_time: Mapping[UUID, Amount],
     before: Mapping[UUID, int],
+    known: Mapping[UUID, Total],
 ) -> Standing:
     """
     Add up what one person saw of a flow and what came of it.
 
     exposures: one of each visit, one at least. day: that of the first of them. in_time: by measure,
-    of the goals that go by time. before: by measure, what the person came to before.
+    of the goals that go by time. before: by measure, what the person came to before. known: totals
+    until now: those that none of these goals is about stay, for one may not be readable now.
     """
     first = first_of(exposures)
     variants = {exposure.variant for exposure in exposures}
-    totals: dict[UUID, Total] = {}
+    totals = dict(known)
     for goal in goals:
         for measure in measures_of(goal):
+            totals.pop(measure, None)
             total = _total(goal, measure, exposures, in_time, before)
             if total.y or total.d or total.x:
                 totals[measure] = total

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from personalize.analytics import breakdowns, results
-from personalize.attribution import happenings, numbers, rebuilding
+from personalize.attribution import happenings, numbers, rebuilding, touched
+from personalize.conditions import patterns
 from personalize.goals.types import MOST, Happening
 from personalize.models import (
     Assignment,
@@ -372,6 +373,27 @@ def test_goal__added_while_it_runs__measures_what_was_done_before_it(
 
     assert total(flow, "Thanked") == 1
     assert Flow.objects.get(pk=flow.pk).measured_to is None
+
+
+def test_goal__that_cannot_be_read_for_a_while__counts_nobody_twice(
+    database: Database, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thanked = {"field": "page", "operator": "matches_regex", "value": "^thanks"}
+    event = {"type": "VIEW", "where": [thanked]}
+    flow = experiment(api, SIGNUP, {"name": "Thanked", "kind": "PAGE_VIEW", "event": event})
+    browser = visitor(api)
+    run(api, flow, browser)
+    api.send("VIEW", browser, page="thanks")
+    assert total(flow, "Thanked") == 1
+
+    with monkeypatch.context() as without_library:
+        without_library.setattr(patterns, "HAS_REGEX", False)
+        without_library.setattr(touched, "_goals", {})
+        api.send("SIGNUP", browser)
+    api.send("SIGNUP", browser)
+    api.send("VIEW", browser, page="thanks")
+
+    assert (total(flow, "Signed up"), total(flow, "Thanked")) == (1, 1)
 
 
 # --- in any order -------------------------------------------------------------------------

@@ -164,7 +164,7 @@ def test_fold__two_visits_of_one_variant__add_up_by_the_goals_unit() -> None:
     exposures = [seen(A, 0, amounts=amounts), seen(A, 90, amounts=amounts), seen(A, 200)]
 
     standing = folding.fold(
-        exposures, [of_visits, of_guests], day=NOON.date(), in_time={}, before={}
+        exposures, [of_visits, of_guests], day=NOON.date(), in_time={}, before={}, known={}
     )
 
     assert (standing.variant, standing.visits, standing.is_mixed) == (A, 3, False)
@@ -174,7 +174,9 @@ def test_fold__two_visits_of_one_variant__add_up_by_the_goals_unit() -> None:
 
 
 def test_fold__two_variants__counts_for_the_first_and_is_set_aside() -> None:
-    standing = folding.fold([seen(B, 5), seen(A, 4)], [], day=NOON.date(), in_time={}, before={})
+    standing = folding.fold(
+        [seen(B, 5), seen(A, 4)], [], day=NOON.date(), in_time={}, before={}, known={}
+    )
 
     assert standing.variant == A
     assert standing.is_mixed
@@ -184,7 +186,7 @@ def test_fold__a_cap__bounds_what_one_guest_counts_for() -> None:
     revenue = goal("REVENUE", cap={"value": 100})
     exposures = [seen(A, 0, amounts={revenue.ref: Amount(99 * MICROS)})] * 2
 
-    standing = folding.fold(exposures, [revenue], day=NOON.date(), in_time={}, before={})
+    standing = folding.fold(exposures, [revenue], day=NOON.date(), in_time={}, before={}, known={})
 
     assert standing.totals[revenue.ref].y == 100 * MICROS
 
@@ -193,9 +195,9 @@ def test_fold__visits_that_are_out_of_all_bounds__can_be_kept() -> None:
     ratio = goal("RATIO", event={"type": "OPEN"}, base={"type": "SENT"}, baseValue="number")
     visit = seen(A, 0, amounts={ratio.ref: Amount(MOST, MOST)})
 
-    total = folding.fold([visit] * 3, [ratio], day=NOON.date(), in_time={}, before={}).totals[
-        ratio.ref
-    ]
+    total = folding.fold(
+        [visit] * 3, [ratio], day=NOON.date(), in_time={}, before={}, known={}
+    ).totals[ratio.ref]
 
     assert (total.y, total.d) == (MOST, MOST)
 
