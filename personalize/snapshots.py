@@ -172,6 +172,11 @@ class Definition:
                 found.append(goal_documents.read(stored))
         return tuple(found)
 
+    @property
+    def goal_refs(self) -> list[UUID]:
+        """The refs of all of its goals, also of those that cannot be read."""
+        return [UUID(stored["ref"]) for stored in self.values.get("goals", ())]
+
     @cached_property
     def segments(self) -> frozenset[str]:
         """The friendly ids of the segments that its conditions name."""

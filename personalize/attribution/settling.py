@@ -17,6 +17,7 @@ from personalize.attribution import exposures, happenings, standings, visits
 from personalize.attribution.exposures import visit_of
 from personalize.attribution.touched import SHOWING_TYPES, Touched, flows_of
 from personalize.models import DailyNumbers, Exposure, Flow, GuestGoal
+from personalize.snapshots import definition_of
 from tracking import db, guests, retention
 from tracking.followers import Changed, Owed
 from tracking.models import Event, Guest
@@ -148,6 +149,7 @@ def _measure_next(*, now: datetime) -> int | None:
 
 def _forget_old_goals(flow: Flow) -> None:
     """Take away what was kept by goals that the flow has no more."""
-    kept = standings.measures_of(flow.pk)
+    assert flow.published is not None
+    kept = standings.measures_of(definition_of(flow, flow.published))
     for model in (GuestGoal, DailyNumbers):
         model.objects.filter(flow=flow.pk).exclude(measure__in=kept).delete()

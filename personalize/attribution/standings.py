@@ -20,9 +20,11 @@ from personalize.attribution.touched import (
     measured,
 )
 from personalize.goals import folding, measuring
+from personalize.goals.document import MOST_STEPS
 from personalize.goals.folding import Standing, Total
 from personalize.goals.types import Amount, Goal, Happening, Visit
 from personalize.models import Assignment, DailyNumbers, Exposure, GuestGoal
+from personalize.snapshots import Definition
 from tracking import db, followers
 from tracking.followers import Changed
 
@@ -329,11 +331,11 @@ def _write_totals(
     db.insert_rows(GuestGoal, rows, on_conflict=_TOTALLED_ANEW)
 
 
-def measures_of(flow_id: int) -> list[UUID]:
-    """Name what is kept of a flow: the guests themselves, and its goals."""
-    flow = measured({flow_id}).get(flow_id)
-    goals = flow.goals if flow else ()
-    return [numbers.GUESTS, *(each for goal in goals for each in measuring.measures_of(goal))]
+def measures_of(definition: Definition) -> list[UUID]:
+    """Name what may be kept of a flow: the guests themselves, and its goals, readable or not."""
+    refs = definition.goal_refs
+    steps = [measuring.step_ref(ref, step) for ref in refs for step in range(MOST_STEPS)]
+    return [numbers.GUESTS, *refs, *steps]
 
 
 def forget(guest_ids: Collection[int]) -> int:

@@ -3,8 +3,9 @@
 import itertools
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -375,25 +376,61 @@ def test_goal__added_while_it_runs__measures_what_was_done_before_it(
     assert Flow.objects.get(pk=flow.pk).measured_to is None
 
 
+BY_EXPRESSION: dict[str, Any] = {
+    "type": "VIEW",
+    "where": [{"field": "page", "operator": "matches_regex", "value": "^thanks"}],
+}
+
+
+@contextmanager
+def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Deploy the site anew, without the library that an operator needs; and later with it again."""
+    with monkeypatch.context() as deployed:
+        deployed.setattr(patterns, "HAS_REGEX", False)
+        deployed.setattr(touched, "_goals", {})
+        yield
+
+
 def test_goal__that_cannot_be_read_for_a_while__counts_nobody_twice(
     database: Database, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thanked = {"field": "page", "operator": "matches_regex", "value": "^thanks"}
-    event = {"type": "VIEW", "where": [thanked]}
-    flow = experiment(api, SIGNUP, {"name": "Thanked", "kind": "PAGE_VIEW", "event": event})
+    thanked = {"name": "Thanked", "kind": "PAGE_VIEW", "event": BY_EXPRESSION}
+    flow = experiment(api, SIGNUP, thanked)
     browser = visitor(api)
     run(api, flow, browser)
     api.send("VIEW", browser, page="thanks")
     assert total(flow, "Thanked") == 1
 
-    with monkeypatch.context() as without_library:
-        without_library.setattr(patterns, "HAS_REGEX", False)
-        without_library.setattr(touched, "_goals", {})
+    with without_library(monkeypatch):
         api.send("SIGNUP", browser)
     api.send("SIGNUP", browser)
     api.send("VIEW", browser, page="thanks")
 
     assert (total(flow, "Signed up"), total(flow, "Thanked")) == (1, 1)
+
+
+def test_goal__that_cannot_be_read_while_another_comes__keeps_its_numbers(
+    database: Database, api: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = [{"type": "SIGNUP"}, BY_EXPRESSION]
+    flow = experiment(api, SIGNUP, {"name": "Way", "kind": "FUNNEL", "steps": steps})
+    browser = visitor(api)
+    run(api, flow, browser)
+    api.send("SIGNUP", browser)
+    api.send("VIEW", browser, page="thanks")
+    before = state(flow)
+    settings.TRACKING = settings.TRACKING | {"DISPATCH": "worker"}
+    body = api.read(f"/v2/flowDefinitions/{flow.ref}")
+    kept = {name: body[name] for name in ("name", "subtype", "variants", "goals", "friendlyId")}
+    kept["goals"].append({"name": "Asked", "kind": "EVENT", "event": {"type": "ASK"}})
+    api.json(api.put(f"/v2/flowDefinitions/{flow.ref}", kept))
+
+    with without_library(monkeypatch):
+        tasks.drain()
+
+    assert Flow.objects.get(pk=flow.pk).measured_to is None
+    assert total(flow, "Way") == 1
+    assert state(flow) == before
 
 
 # --- in any order -------------------------------------------------------------------------
