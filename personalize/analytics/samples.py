@@ -21,12 +21,13 @@ Days = Mapping[date, Mapping[UUID, Mapping[UUID, Sequence[int]]]]
 _NOTHING = (0,) * len(numbers.SUMS)
 
 
-def days(flow_id: int, span: Span) -> dict[date, dict[UUID, dict[UUID, list[int]]]]:
+def days(flow_id: int, span: Span) -> dict[date, "Sums"]:
     """Read the numbers of a flow's days, the first day first."""
     rows = DailyNumbers.objects.filter(within(span), flow=flow_id).order_by("day")
-    found: dict[date, dict[UUID, dict[UUID, list[int]]]] = {}
-    for day, variant, measure, sums in rows.values_list("day", "variant_ref", "measure", "sums"):
-        found.setdefault(day, {}).setdefault(variant, {})[measure] = numbers.numbers(sums)
+    found: dict[date, Sums] = {}
+    for day, variant, measure, text in rows.values_list("day", "variant_ref", "measure", "sums"):
+        # A day on which a phase began has rows of both.
+        _add(found.setdefault(day, {}), variant, measure, numbers.numbers(text))
     return found
 
 
@@ -37,10 +38,14 @@ def phases(flow_id: int, span: Span) -> dict[int, "Sums"]:
     for phase, variant, measure, text in rows.values_list(
         "phase", "variant_ref", "measure", "sums"
     ):
-        of_variant = found.setdefault(phase, {}).setdefault(variant, {})
-        sums, known = numbers.numbers(text), of_variant.get(measure)
-        of_variant[measure] = sums if known is None else numbers.added(known, sums)
+        _add(found.setdefault(phase, {}), variant, measure, numbers.numbers(text))
     return found
+
+
+def _add(found: "Sums", variant: UUID, measure: UUID, sums: Sequence[int]) -> None:
+    of_variant = found.setdefault(variant, {})
+    known = of_variant.get(measure)
+    of_variant[measure] = sums if known is None else numbers.added(known, sums)
 
 
 def within(span: Span) -> Q:
@@ -58,10 +63,8 @@ def summed(days: Iterable[Mapping[UUID, Mapping[UUID, Sequence[int]]]]) -> "Sums
     found: Sums = {}
     for day in days:
         for variant, measures in day.items():
-            of_variant = found.setdefault(variant, {})
             for measure, sums in measures.items():
-                known = of_variant.get(measure)
-                of_variant[measure] = sums if known is None else numbers.added(known, sums)
+                _add(found, variant, measure, sums)
     return found
 
 

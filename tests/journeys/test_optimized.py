@@ -539,6 +539,22 @@ def test_results__of_an_optimized_flow__are_reweighted_and_have_no_plain_report(
     assert sum(each.guests for each in of_first.variants) == 240
 
 
+def test_results__of_periods_that_share_a_day__have_the_guests_of_both(
+    database: Database, api: Api
+) -> None:
+    flow = optimized(api)
+    feed(api, flow, A=(120, 12), B=(120, 48))
+    chores.run(now=later())
+    feed(api, flow, at=later(8), A=(1, 0), B=(20, 2))
+    DailyNumbers.objects.update(day=timezone.now().date())
+
+    found = api.read(f"/v2/flowDefinitions/{flow.ref}/results")
+
+    assert {each["name"]: each["guests"] for each in found["variants"]} == {"A": 121, "B": 140}
+    (day,) = found["guestsByDay"]
+    assert sum(day["guests"].values()) == 261
+
+
 def test_results__of_a_period_whose_guests_do_not_fit_its_weights__say_so(
     on_sqlite: Database, api: Api
 ) -> None:
