@@ -57,7 +57,7 @@ def purge(*, now: datetime, progress: Callable[[int], None] | None = None) -> Pu
         root__isnull=True,
         merged__isnull=True,
         orders__isnull=True,
-        last_seen__lt=now - timedelta(days=limits.RETAIN_VISITORS_DAYS),
+        last_seen__lt=visitors_since(now=now),
     )
     before = events_since(now=now)
     held_before = now - timedelta(days=limits.RETAIN_QUARANTINE_DAYS)
@@ -83,10 +83,14 @@ def events_since(*, now: datetime) -> datetime:
     return now - timedelta(days=conf.settings().RETAIN_EVENTS_DAYS)
 
 
+def visitors_since(*, now: datetime) -> datetime:
+    """Return since when nobody has been deleted for staying away: whoever came later is there."""
+    return now - timedelta(days=conf.settings().RETAIN_VISITORS_DAYS)
+
+
 def covered_since(*, now: datetime) -> datetime:
     """Return since when nothing of a visitor has been deleted for its age alone."""
-    visitors_since = now - timedelta(days=conf.settings().RETAIN_VISITORS_DAYS)
-    return max(events_since(now=now), visitors_since)
+    return max(events_since(now=now), visitors_since(now=now))
 
 
 def _delete(rows: models.QuerySet[Any]) -> None:

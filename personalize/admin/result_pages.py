@@ -129,8 +129,10 @@ class ResultPages(FlowPages):
             goals = {str(each.ref): each for each in published.goals}
             goal = goals.get(asked.get("goal", "")) or next(iter(goals.values()), None)
             if goal is not None:
-                slices = breakdowns.of(flow, asked["by"], goal_ref=goal.ref, **span)
-                shown["parts"] = result_shown.parts_of(slices, goal, found, view)
+                broken = breakdowns.of(
+                    flow, asked["by"], now=timezone.now(), goal_ref=goal.ref, **span
+                )
+                shown["parts"] = result_shown.parts_of(broken.parts, goal, found, view)
                 shown["parts_title"] = _("%(goal)s by %(part)s") % {
                     "goal": goal.name,
                     "part": form.part(asked["by"]),

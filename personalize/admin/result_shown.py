@@ -77,13 +77,12 @@ def _verdict(report: Report) -> dict[str, Any]:
 
 
 def _progress(report: Report) -> dict[str, Any]:
-    there = min(report.mismatch.counts)
     return {
         # Numbers of a drawing have a point in every language.
-        "width": f"{100 * min(1.0, there / report.planned):.1f}",
+        "width": f"{100 * min(1.0, report.guests / report.planned):.1f}",
         "in_words": _("%(there)s of %(planned)s. %(left)s")
         % {
-            "there": result_words.count(there),
+            "there": result_words.count(report.guests),
             "planned": result_words.guests_per_variant(report.planned),
             "left": result_words.days_left(report.days_left),
         },
@@ -116,6 +115,7 @@ def _table(found: FlowResults, position: int, view: View, is_trusted: bool) -> d
         "reach": result_words.effect(compared[0], reach).lstrip("+") if compared else "",
         "rows": [_row(variant, each, view, reach, is_trusted) for variant, each in results],
         "capped": _capped(results),
+        "is_of_all_guests": not (goal.is_guest_by_guest and found.has_deleted_guests),
         "saved": result_words.share(max((each.saved for each in compared), default=0.0)),
         "is_saved": any(each.saved >= 0.01 for each in compared),
     }

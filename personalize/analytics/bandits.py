@@ -75,7 +75,7 @@ def _strata(
 
 def judged(run: Sequence[Period], by_phase: ByPhase, rules: Rules, settings: Settings) -> Optimized:
     """Judge an optimized flow by the sums of its periods. rules: the primary goal's first."""
-    told = [(goal, rule) for goal, rule in rules if _is_summed(goal)]
+    told = [(goal, rule) for goal, rule in rules if not goal.is_guest_by_guest]
     variants = run[-1].definition["variants"]
     control = next((UUID(each["ref"]) for each in variants if each["isControl"]), None)
     compared = _compared(run, by_phase, told, settings, control)
@@ -163,10 +163,6 @@ def _chances(run: Sequence[Period], by_phase: ByPhase, rules: Rules) -> dict[UUI
         _strata(run, by_phase, goal, refs), direction=goal.direction
     )
     return dict(zip(refs, chances, strict=True))
-
-
-def _is_summed(goal: Goal) -> bool:
-    return goal.quantile is None and goal.cap_percentile is None
 
 
 def _sample(sums: Sums, goal: Goal, ref: UUID) -> Sample:

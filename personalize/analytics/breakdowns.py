@@ -7,7 +7,7 @@ something by chance: p-values are corrected for all of them together.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +17,8 @@ from django.utils.translation import gettext as _
 from personalize.analytics import arms, guestwise, publications, rules, samples
 from personalize.analytics.arms import Arm
 from personalize.analytics.guestwise import Gathered
-from personalize.analytics.types import Slice
+from personalize.analytics.types import Breakdown, Slice
+from personalize.attribution import rebuilding
 from personalize.goals.types import Goal
 from personalize.models import Flow, Segment
 from personalize.statistics import report
@@ -39,11 +40,12 @@ def of(
     flow: Flow,
     by: str,
     *,
+    now: datetime,
     goal_ref: UUID | None = None,
     phase: int | None = None,
     since: date | None = None,
     until: date | None = None,
-) -> list[Slice]:
+) -> Breakdown:
     """
     Compare the variants within each part of the guests, by one goal (None: the primary one).
 
@@ -57,20 +59,19 @@ def of(
         raise UnknownGoal("The flow has no goal of this ref.")
     definition = published.definition
     compared = arms.compared_arms(arms.arms_of(definition, has_held_out=True), definition)
-    if goal is None or not compared:
-        return []
-    span = published.span(since=since, until=until)
-    parts = guestwise.gather(flow.pk, span, [goal.ref], by=part)
-    ordered = sorted(parts.items(), key=lambda item: str(item[0]))
-    if published.run:
-        return [
-            Slice(name=_named(by, part), guests=_counts(gathered, compared), comparisons=[])
-            for part, gathered in ordered
+    slices: list[Slice] = []
+    if goal is not None and compared:
+        span = published.span(since=since, until=until)
+        parts = guestwise.gather(flow, span, [goal.ref], now=now, by=part)
+        judge = _guests_alone if published.run else _slice
+        slices = [
+            judge(_named(by, part), gathered, goal, compared, flow)
+            for part, gathered in sorted(parts.items(), key=lambda item: str(item[0]))
         ]
-    slices = [
-        _slice(_named(by, part), gathered, goal, compared, flow) for part, gathered in ordered
-    ]
-    return _corrected(slices)
+    return Breakdown(
+        parts=_corrected(slices),
+        all_guests_since=rebuilding.first_day_of_all_guests(flow, now=now),
+    )
 
 
 def _part(flow: Flow, by: str) -> Combinable:
@@ -112,6 +113,12 @@ def _slice(name: str, gathered: Gathered, goal: Goal, compared: Sequence[Arm], f
         settings=rules.settings_of(flow),
     )
     return Slice(name=name, guests=_counts(gathered, compared), comparisons=judged.comparisons)
+
+
+def _guests_alone(
+    name: str, gathered: Gathered, _goal: Goal, compared: Sequence[Arm], _flow: Flow
+) -> Slice:
+    return Slice(name=name, guests=_counts(gathered, compared), comparisons=[])
 
 
 def _counts(gathered: Gathered, compared: Sequence[Arm]) -> dict[UUID, int]:

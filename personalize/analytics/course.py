@@ -25,7 +25,7 @@ MOST_MOMENTS: Final = 60
 
 def over_time(days: Days, goal: Goal, compared: Sequence[Arm], settings: Settings) -> list[Moment]:
     """Judge by a goal as it would have been; nothing for one that is read guest by guest."""
-    if goal.quantile is not None or goal.cap_percentile is not None:
+    if goal.is_guest_by_guest:
         return []
     moments = []
     wanted = _spread(list(days))

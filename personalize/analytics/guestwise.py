@@ -2,11 +2,14 @@
 Guests read one by one, where sums cannot tell: caps, quantiles, and parts of the guests.
 
 `results` and `breakdowns` call it. It costs as much as there are guests who came to anything.
+Visitors who stay away are deleted, and who has bought stays: only days are read whose guests are
+all still there.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,10 +18,10 @@ from django.db.models.expressions import Combinable, F
 
 from personalize.analytics import samples
 from personalize.analytics.types import Span
-from personalize.attribution import numbers
+from personalize.attribution import numbers, rebuilding
 from personalize.goals.folding import Total, divided_by
 from personalize.goals.types import MICROS, Goal
-from personalize.models import Assignment, GuestGoal, Segment, SegmentMembership
+from personalize.models import Assignment, Flow, GuestGoal, Segment, SegmentMembership
 from personalize.statistics import capping, quantiles
 
 #: The one part that there is where nothing tells parts apart.
@@ -61,10 +64,16 @@ class Gathered:
 
 
 def gather(
-    flow_id: int, span: Span, measures: Sequence[UUID], *, by: Combinable | None = None
+    flow: Flow,
+    span: Span,
+    measures: Sequence[UUID],
+    *,
+    now: datetime,
+    by: Combinable | None = None,
 ) -> dict[Any, Gathered]:
     """Read guests one by one, in two queries: by the value that `by` gives of each."""
-    people = Assignment.objects.filter(samples.within(span), flow=flow_id, is_mixed=False)
+    within = samples.within(_of_all_guests(flow, span, now=now))
+    people = Assignment.objects.filter(within, flow=flow.pk, is_mixed=False)
     people = people.annotate(part=by if by is not None else Value(EVERYBODY))
     found: dict[Any, Gathered] = {}
     counted = people.values("part", "variant_ref", "visits").annotate(count=Count("pk"))
@@ -73,7 +82,7 @@ def gather(
         gathered.guests.setdefault(row["variant_ref"], Counter())[row["visits"]] += row["count"]
     # Of each row the person's assignment, by its index: a join of the tables may be planned badly.
     own = people.filter(guest=OuterRef("guest"))
-    rows = GuestGoal.objects.filter(flow=flow_id, measure__in=measures).annotate(
+    rows = GuestGoal.objects.filter(flow=flow.pk, measure__in=measures).annotate(
         part=Subquery(own.values("part")[:1]),
         variant=Subquery(own.values("variant_ref")[:1]),
         visits=Subquery(own.values("visits")[:1]),
@@ -83,6 +92,12 @@ def gather(
         if variant is not None:
             found[part].rows.setdefault((variant, measure), []).append((visits, y, d, x))
     return found
+
+
+def _of_all_guests(flow: Flow, span: Span, *, now: datetime) -> Span:
+    """Leave the days of a span whose guests are all still there."""
+    first = rebuilding.first_day_of_all_guests(flow, now=now)
+    return replace(span, since=max(first, span.since or first))
 
 
 def in_segment(segment: Segment) -> Combinable:

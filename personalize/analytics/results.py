@@ -102,6 +102,7 @@ class _Reading:
             by_day=self._by_day(),
             is_measuring=self.flow.measured_to is not None,
             frozen_before=rebuilding.first_day_covered(self.flow, now=self.now),
+            all_guests_since=rebuilding.first_day_of_all_guests(self.flow, now=self.now),
         )
 
     def _guests(self, variant: UUID) -> dict[str, int]:
@@ -185,12 +186,8 @@ class _Reading:
     def _guest_by_guest(self) -> Gathered:
         """Read the guests one by one, once: sums do not know who came to how much."""
         if self._gathered is None:
-            refs = [
-                goal.ref
-                for goal in self.goals
-                if goal.quantile is not None or goal.cap_percentile is not None
-            ]
-            found = guestwise.gather(self.flow.pk, self.span, refs)
+            refs = [goal.ref for goal in self.goals if goal.is_guest_by_guest]
+            found = guestwise.gather(self.flow, self.span, refs, now=self.now)
             self._gathered = found.get(guestwise.EVERYBODY, Gathered())
         return self._gathered
 
@@ -237,7 +234,8 @@ class _Reading:
             capped = self._measured(goal, variant)
             assert isinstance(capped, Sample)
             share = guestwise.share_above(self._guest_by_guest(), goal, variant)
-            return replace(found, total=capped.y / MICROS, mean=capped.mean, capped=share)
+            total, per = capped.y / MICROS, capped.d / MICROS
+            return replace(found, total=total, per=per, mean=capped.mean, capped=share)
         if goal.kind is Kind.FUNNEL:
             steps = [
                 samples.sample(goal, measures, step).y // MICROS

@@ -163,7 +163,9 @@ class FlowResults:
     attributable: the share of runs in which the visit was known. report: None where nothing is
     compared. optimized: where results set the weights, which rules a report out. is_measuring:
     goals are new, and what was seen before is still being measured.
-    frozen_before: earlier days can not be made again from the events.
+    frozen_before: earlier days can not be made again from the events. all_guests_since: goals that
+    are read guest by guest count who came on this day or later; of those who came before, visitors
+    have been deleted.
     """
 
     span: Span
@@ -177,6 +179,12 @@ class FlowResults:
     by_day: Sequence[DayGuests]
     is_measuring: bool
     frozen_before: date
+    all_guests_since: date
+
+    @property
+    def has_deleted_guests(self) -> bool:
+        """Say whether what is read guest by guest leaves out days that sums are of."""
+        return any(each.day < self.all_guests_since for each in self.by_day)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,3 +194,11 @@ class Slice:
     name: str
     guests: Mapping[UUID, int]
     comparisons: Sequence[Comparison]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """The parts of those guests who saw a flow first on a day since when all are still there."""
+
+    parts: Sequence[Slice]
+    all_guests_since: date

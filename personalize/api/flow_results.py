@@ -89,7 +89,13 @@ class FlowResultsViewSet(ServerViewSet):
         by, goal = request.query_params.get("by", ""), _goal(request)
         try:
             found = breakdowns.of(
-                flow, by, goal_ref=goal, phase=_phase(request), since=since, until=until
+                flow,
+                by,
+                now=timezone.now(),
+                goal_ref=goal,
+                phase=_phase(request),
+                since=since,
+                until=until,
             )
         except breakdowns.UnknownPart as error:
             raise ApiError(400, "by_unknown", str(error)) from None
@@ -97,7 +103,7 @@ class FlowResultsViewSet(ServerViewSet):
             raise ApiError(400, "goal_unknown", str(error)) from None
         except (NothingPublished, UnknownPhase) as error:
             raise _refused(error) from None
-        return json_response(results_told.told_slices(by, goal, found))
+        return json_response(results_told.told_breakdown(by, goal, found))
 
 
 def _refused(error: NothingPublished | UnknownPhase) -> ApiError:

@@ -269,6 +269,14 @@ class ResultsDocument(msgspec.Struct, kw_only=True):
     frozenBefore: Annotated[
         date, Meta(description="Earlier days cannot be made again from the events.")
     ]
+    allGuestsSince: Annotated[
+        date,
+        Meta(
+            description="Quantiles, and goals with a percentile as cap, count guests who saw it "
+            "first on this day or later: of those who came before, visitors have been deleted who "
+            "stayed away."
+        ),
+    ]
 
 
 class SliceVariant(msgspec.Struct, kw_only=True):
@@ -293,6 +301,13 @@ class BreakdownDocument(msgspec.Struct, kw_only=True):
     by: str
     goalRef: Annotated[UUID | None, Meta(description="As asked for; null: the primary goal.")]
     parts: list[SliceDocument]
+    allGuestsSince: Annotated[
+        date,
+        Meta(
+            description="Guests who saw it first on this day or later are in it: of those who came "
+            "before, visitors have been deleted who stayed away."
+        ),
+    ]
 
 
 class DayNumbersDocument(msgspec.Struct, kw_only=True):

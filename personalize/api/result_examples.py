@@ -118,6 +118,7 @@ _RESULTS: Final = {
     "guestsByDay": [{"day": "2026-01-31", "guests": {_CONTROL: 22050, _GREEN: 21970}}],
     "isMeasuring": False,
     "frozenBefore": "2025-01-01",
+    "allGuestsSince": "2025-01-01",
 }
 RESULTS: Final = {"winner": Example(summary="One variant won", value=_RESULTS)}
 _BREAKDOWN: Final = {
@@ -132,6 +133,7 @@ _BREAKDOWN: Final = {
             ],
         }
     ],
+    "allGuestsSince": "2025-01-01",
 }
 BREAKDOWNS: Final = {"device": Example(summary="By device", value=_BREAKDOWN)}
 

@@ -1,11 +1,12 @@
 """Results as the doors answer them: made of what `personalize.analytics` read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from personalize.analytics.days import DayNumbers
 from personalize.analytics.types import (
+    Breakdown,
     FlowResults,
     GoalResult,
     Moment,
@@ -46,6 +47,7 @@ def told(flow: Flow, found: FlowResults) -> dict[str, Any]:
         ],
         "isMeasuring": found.is_measuring,
         "frozenBefore": found.frozen_before,
+        "allGuestsSince": found.all_guests_since,
     }
 
 
@@ -204,9 +206,14 @@ def _moment(moment: Moment) -> dict[str, Any]:
     }
 
 
-def told_slices(by: str, goal: UUID | None, slices: Sequence[Slice]) -> dict[str, Any]:
+def told_breakdown(by: str, goal: UUID | None, found: Breakdown) -> dict[str, Any]:
     """Tell results by parts of the guests: a BreakdownDocument."""
-    return {"by": by, "goalRef": goal, "parts": [_slice(each) for each in slices]}
+    return {
+        "by": by,
+        "goalRef": goal,
+        "parts": [_slice(each) for each in found.parts],
+        "allGuestsSince": found.all_guests_since,
+    }
 
 
 def _slice(part: Slice) -> dict[str, Any]:

@@ -47,7 +47,19 @@ def rebuild(flow: Flow, *, now: datetime, progress: Callable[[int], None] | None
 
 def first_day_covered(flow: Flow, *, now: datetime) -> date:
     """Return the first day of whose guests and events nothing has been deleted for its age."""
-    oldest = retention.covered_since(now=now)
+    return _first_whole_day(flow, retention.covered_since(now=now))
+
+
+def first_day_of_all_guests(flow: Flow, *, now: datetime) -> date:
+    """
+    Return the first day whose guests are all still there: of those before, idle visitors are gone.
+
+    What was kept of a guest is kept as long, however old the events are.
+    """
+    return _first_whole_day(flow, retention.visitors_since(now=now))
+
+
+def _first_whole_day(flow: Flow, oldest: datetime) -> date:
     return oldest.astimezone(ZoneInfo(flow.client.time_zone)).date() + timedelta(days=1)
 
 

@@ -111,6 +111,11 @@ class Goal:
         return self.kind in COMMERCE
 
     @property
+    def is_guest_by_guest(self) -> bool:
+        """Sums do not tell it: it takes what each single guest came to."""
+        return self.quantile is not None or self.cap_percentile is not None
+
+    @property
     def reach(self) -> timedelta | None:
         """How long after the first exposure something still counts; None: within visits."""
         return self.returns[1] if self.returns else self.window

@@ -33,7 +33,8 @@ class VariantData:
     """
     A variant as it was measured.
 
-    guests: those who saw it first. samples: by the goal's ref; one that is absent has no guests.
+    guests: those who saw it first. samples: by the goal's ref, of all of them or of those of whom
+    that goal is still known; one that is absent has no guests.
     weight: its share of the traffic, relative to the others'. guests_at_weights: those of the
     guests who came at these weights, where they have been others before; None: all of them.
     """
@@ -52,15 +53,17 @@ class Report:
     """
     All results. comparisons: by goal, in the order given, and within it by variant.
 
-    planned: guests per variant, as one look at the end would need them. enough: as the default
-    view needs them, which may be looked at whenever. power: the chance that as many guests as there
-    are show what the plan looks for, by the default view. days_left: until all variants have the
-    planned guests; None: not known.
+    guests: of the variant with the fewest, those of whom the primary goal is known, on which the
+    verdict rests. planned: guests per variant, as one look at the end would need them. enough: as
+    the default view needs them, which may be looked at whenever. power: the chance that as many
+    guests as there are show what the plan looks for, by the default view. days_left: until all
+    variants have the planned guests; None: not known.
     """
 
     verdict: Verdict
     comparisons: tuple[Comparison, ...]
     mismatch: Mismatch
+    guests: int
     planned: int
     enough: int
     power: float
@@ -87,7 +90,7 @@ def analyse(
     settings = settings or Settings()
     control, treatments = _told_apart(variants)
     primary = _primary(goals)
-    counts = [variant.guests for variant in variants]
+    counts = [_sample(variant, primary).n for variant in variants]
     plan = _plan(primary, _sample(control, primary), settings)
     size = settings.planned_guests or plan.size(alpha=settings.alpha, power=settings.power)
     planned = max(size, settings.min_guests)
@@ -106,8 +109,8 @@ def analyse(
         conversions=conversions_of([_sample(variant, primary) for variant in variants]),
         planned=planned,
         enough=enough,
-        days_left=_days_left(variants, planned, guests_a_day),
-        days_to_enough=_days_left(variants, enough, guests_a_day),
+        days_left=_days_left(variants, counts, planned, guests_a_day),
+        days_to_enough=_days_left(variants, counts, enough, guests_a_day),
         mixed_share=mixed_share,
         mismatch=mismatch(
             weights=[variant.weight for variant in variants],
@@ -121,6 +124,7 @@ def analyse(
         verdict=verdict(evidence, settings),
         comparisons=evidence.comparisons,
         mismatch=evidence.mismatch,
+        guests=min(counts),
         planned=planned,
         enough=enough,
         power=plan.power(guests=min(counts), reach=reach_of(max(1, min(counts)))),
@@ -174,10 +178,12 @@ def _compared(
     )
 
 
-def _days_left(variants: Sequence[VariantData], planned: int, guests_a_day: float) -> int | None:
+def _days_left(
+    variants: Sequence[VariantData], counts: Sequence[int], planned: int, guests_a_day: float
+) -> int | None:
     total = sum(variant.weight for variant in variants)
     return planning.days_left(
-        counts=[variant.guests for variant in variants],
+        counts=counts,
         shares=[variant.weight / total if total else 0.0 for variant in variants],
         planned=planned,
         guests_a_day=guests_a_day,

@@ -130,7 +130,7 @@ def _reports(run: Run, client: ClientConfig) -> None:
         return _seconds(lambda: results.of(flow, now=timezone.now()))
 
     def broken_down() -> float:
-        return _seconds(lambda: breakdowns.of(flow, "device"))
+        return _seconds(lambda: breakdowns.of(flow, "device", now=timezone.now()))
 
     slices = {"count": counted, "results": read, "by device": broken_down}
     figures = report.alternate("reports", slices, rounds=run.rounds)

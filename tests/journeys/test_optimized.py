@@ -532,7 +532,7 @@ def test_results__of_an_optimized_flow__are_reweighted_and_have_no_plain_report(
     assert comparison.control_mean == pytest.approx(224 / 640)
     assert comparison.difference.sequential.low is not None
     assert not found.optimized.has_mismatch
-    by_channel = breakdowns.of(flow, "channel")
+    by_channel = breakdowns.of(flow, "channel", now=later(9)).parts
     assert sum(sum(part.guests.values()) for part in by_channel) == 444
     assert not any(part.comparisons for part in by_channel)
     of_first = results.of(flow, now=later(9), phase=1)

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -11,6 +12,8 @@ from django.contrib.auth.models import Group
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 
 from personalize import flows
 from personalize.models import Flow, Goal
@@ -20,6 +23,7 @@ from tests.experiments import SIGNUP, run, visitor
 from tests.experiments import experiment as small
 from tests.personalize import measured
 from tests.personalize.test_admin import experience
+from tests.personalize.test_results_api import experiment_with_deleted_guests
 from tests.tracking.test_admin import ATTACK, staff, superuser
 from tracking.models import Client
 
@@ -285,6 +289,18 @@ def test_results__are_for_staff_who_may_see_the_flow_and_act_on_it(
     assert viewer.get(url(flow)).status_code in (302, 404)
 
 
+def test_results_page__once_idle_visitors_were_deleted__says_since_when_goals_count(
+    database: Database, api: Api
+) -> None:
+    flow = experiment_with_deleted_guests(api)
+    first = timezone.now().date() - timedelta(days=89)
+
+    html = shown(superuser(), flow, by="device")
+
+    # Of the two goals that are read guest by guest, and of the parts.
+    assert html.count(f"Of guests who saw it first on {date_format(first)} or later") == 3
+
+
 def test_results_page__of_capped_and_quantile_goals__tells_them_guest_by_guest(
     database: Database, api: Api
 ) -> None:
@@ -300,5 +316,6 @@ def test_results_page__of_capped_and_quantile_goals__tells_them_guest_by_guest(
 
     html = shown(superuser(), flow)
 
+    assert "visitors have been deleted" not in html
     assert "No guest counts for more than the cap" in html
     assert "Median" in html

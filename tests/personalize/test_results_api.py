@@ -9,14 +9,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from personalize.analytics import results
-from personalize.models import DailyNumbers, Flow, Goal
+from personalize.models import Assignment, DailyNumbers, Exposure, Flow, Goal
 from tests.api import Api
 from tests.conftest import Database
 from tests.experiments import REVENUE, SIGNUP, run, visitor
 from tests.experiments import experiment as small
 from tests.factories import ClientFactory, FlowFactory
 from tests.personalize import measured
-from tracking.models import Client
+from tracking import retention
+from tracking.models import Client, Guest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,6 +33,36 @@ def refused(api: Api, path: str, status: int, **query: Any) -> str:
     answer = api.get(path, basic=True, **query)
     assert answer.status_code == status, answer.content
     return f"{answer.json()['error']}: {answer.json()['message']}"
+
+
+def experiment_with_deleted_guests(api: Api) -> Flow:
+    """Let six see variant B, of whom two have bought; three who had not were deleted since."""
+    spent = {**REVENUE, "unit": "GUEST"}
+    capped = {**spent, "name": "Capped", "cap": {"percentile": 99}}
+    flow = small(api, spent, capped, {**spent, "name": "Median", "quantile": 0.5})
+    for amount in (30, 0, 0, 0):
+        come(api, flow, amount)
+    long_ago = timezone.now() - timedelta(days=100)
+    Guest.objects.update(last_seen=long_ago)
+    Assignment.objects.update(first_at=long_ago, day=long_ago.date())
+    Exposure.objects.update(exposed_at=long_ago)
+    DailyNumbers.objects.update(day=long_ago.date())
+    assert retention.purge(now=timezone.now()).visitors == 3
+    for amount in (10, 0):
+        come(api, flow, amount)
+    return flow
+
+
+def come(api: Api, flow: Flow, amount: float) -> None:
+    """Let somebody see variant B and buy for so much."""
+    browser = visitor(api)
+    named = {"experiment_id": flow.friendly_id, "variation_name": "B"}
+    calls: list[tuple[str, dict[str, Any]]] = [("Experiment Viewed", named)]
+    if amount:
+        calls.append(("Order Completed", {"order_id": f"O-{amount}", "revenue": amount}))
+    for event, properties in calls:
+        call = {"type": "track", "event": event, "properties": properties, "anonymousId": browser}
+        api.json(api.post("/v1/track", {**call, "writeKey": api.client_key}))
 
 
 # --- the whole of it ----------------------------------------------------------------------
@@ -239,6 +270,26 @@ def test_breakdown__by_many_parts__claims_nothing_for_one_that_stands_out(
 
 
 # --- days and runs ------------------------------------------------------------------------
+
+
+def test_results__once_idle_visitors_were_deleted__read_guest_by_guest_only_whole_days(
+    database: Database, api: Api
+) -> None:
+    flow = experiment_with_deleted_guests(api)
+
+    found = read(api, flow)
+    by_device = api.read(RESULTS.format(flow.ref) + "/breakdown", by="device")
+
+    variant = next(each for each in found["variants"] if each["name"] == "B")
+    plain, capped, median = variant["goals"]
+    assert variant["guests"] == 6
+    assert (plain["total"], plain["per"], plain["mean"]) == (40, 6, pytest.approx(40 / 6))
+    assert (capped["total"], capped["per"], capped["mean"]) == (10, 2, 5)
+    assert median["mean"] == 0
+    guests = [each["guests"] for part in by_device["parts"] for each in part["variants"]]
+    assert sum(guests) == 2
+    first = timezone.now().date() - timedelta(days=89)
+    assert found["allGuestsSince"] == by_device["allGuestsSince"] == str(first)
 
 
 def test_days__filtered_by_goal_variant_and_day__are_in_whole_units(

@@ -199,6 +199,21 @@ def test_planned__of_amounts_that_may_come_to_nothing__is_for_a_rate() -> None:
     assert judged(profit, profit).planned == 21_106
 
 
+def test_verdict__by_a_goal_that_is_known_of_some_guests__rests_on_these() -> None:
+    samples = {"a": converted(300, 15), "b": converted(310, 16)}
+    variants = [
+        VariantData(
+            ref=ref, name=ref, guests=30_000, samples={"checkout": sample}, is_control=ref == "a"
+        )
+        for ref, sample in samples.items()
+    ]
+
+    found = analyse(variants=variants, goals=[CHECKOUT])
+
+    assert found.verdict.sentence == "Collecting: 300 of about 21,100 guests per variant."
+    assert (found.guests, found.mismatch.counts) == (300, (30_000, 30_000))
+
+
 def test_verdict__guests_not_divided_as_the_weights_say__hides_the_winner() -> None:
     found = judged(converted(5000, 100), converted(6000, 300))
 
