@@ -100,9 +100,10 @@ def analyse(
             2 * guests, alpha=settings.alpha, tuning=settings.tuning, comparisons=len(treatments)
         )
 
+    enough = planned
     # Who says how many guests there will be says when it ends.
-    enough = settings.planned_guests and planned
-    enough = enough or plan.size_by(reach_of, power=settings.power, least=planned)
+    if settings.planned_guests is None:
+        enough = plan.size_by(reach_of, power=settings.power, least=planned)
     evidence = Evidence(
         names={variant.ref: variant.name for variant in variants},
         counts=counts,
