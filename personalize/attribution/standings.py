@@ -5,6 +5,7 @@ What each person comes to: folded from what they saw and did, stored, and added 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -32,8 +33,23 @@ from tracking.followers import Changed
 BEFORE: Final = timedelta(days=14)
 _AT_ONCE = 2000
 
-#: What each person has bought.
-Orders = Mapping[int, Sequence[Bought]]
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """
+    By what the times of people are measured, before their first exposures and after.
+
+    known: of people of whom something is known since then. orders: what each person has bought.
+    Events before `since` may be gone.
+    """
+
+    firsts: Mapping[Pair, datetime]
+    known: Mapping[Pair, Standing]
+    flows: Flows
+    touched: Touched
+    members: Members
+    orders: Mapping[int, Sequence[Bought]]
+    since: datetime
 
 
 def keep(
@@ -62,8 +78,8 @@ def keep(
     for order in bought:
         orders.setdefault(order.person, []).append(order)
     known = _known(old, firsts, members)
-    in_time = _in_time(firsts, known, flows, touched, members, orders, since=since)
-    before = _before(firsts, known, flows, touched, members, orders, since=since)
+    basis = _Basis(firsts, known, flows, touched, members, orders, since)
+    in_time, before = _in_time(basis), _before(basis)
     new = {
         (flow_id, person): folding.fold(
             each,
@@ -136,33 +152,24 @@ def _known(
     return found
 
 
-def _in_time(
-    firsts: Mapping[Pair, datetime],
-    known: Mapping[Pair, Standing],
-    flows: Flows,
-    touched: Touched,
-    members: Members,
-    orders: Orders,
-    *,
-    since: datetime,
-) -> dict[Pair, dict[UUID, Amount]]:
+def _in_time(basis: _Basis) -> dict[Pair, dict[UUID, Amount]]:
     """Measure by the goals that go by time from the first exposure on."""
     found: dict[Pair, dict[UUID, Amount]] = {}
     asked: list[tuple[Pair, Goal, Span]] = []
-    for pair, first in firsts.items():
-        standing = known.get(pair)
-        for goal in flows[pair[0]].timed:
+    for pair, first in basis.firsts.items():
+        standing = basis.known.get(pair)
+        for goal in basis.flows[pair[0]].timed:
             span = _span(goal, first)
-            if first < since or _is_as_known(goal, span, standing, touched):
+            if first < basis.since or _is_as_known(goal, span, standing, basis.touched):
                 found.setdefault(pair, {}).update(_known_of(goal, standing))
             else:
                 asked.append((pair, goal, span))
     types = frozenset[str]().union(*(goal.types for _, goal, _ in asked))
     spans = [(person, span) for (_, person), goal, span in asked if goal.types]
-    done = happenings.in_spans(spans, types, members)
+    done = happenings.in_spans(spans, types, basis.members)
     for (flow_id, person), goal, span in asked:
-        happened, paid = done.get(person, ()), orders.get(person, ())
-        amounts = _within(span, [goal], flows[flow_id], happened, paid)
+        happened, paid = done.get(person, ()), basis.orders.get(person, ())
+        amounts = _within(span, [goal], basis.flows[flow_id], happened, paid)
         found.setdefault((flow_id, person), {}).update(amounts)
     return found
 
@@ -204,33 +211,25 @@ def _span(goal: Goal, first: datetime) -> Span:
     return first, first + (goal.window or timedelta())
 
 
-def _before(
-    firsts: Mapping[Pair, datetime],
-    known: Mapping[Pair, Standing],
-    flows: Flows,
-    touched: Touched,
-    members: Members,
-    orders: Orders,
-    *,
-    since: datetime,
-) -> dict[Pair, dict[UUID, int]]:
+def _before(basis: _Basis) -> dict[Pair, dict[UUID, int]]:
     """Return what people came to in the time before their first exposure, by measure."""
     found: dict[Pair, dict[UUID, int]] = {}
     asked: list[Pair] = []
-    for pair, first in firsts.items():
-        standing = known.get(pair)
-        if standing is None or (first - BEFORE >= since and touched.reaches_before(first)):
+    for pair, first in basis.firsts.items():
+        standing = basis.known.get(pair)
+        is_whole = first - BEFORE >= basis.since
+        if standing is None or (is_whole and basis.touched.reaches_before(first)):
             asked.append(pair)
         else:
             found[pair] = {m: total.x for m, total in standing.totals.items() if total.x}
-    types = frozenset[str]().union(*(flows[flow_id].types for flow_id, _ in asked))
-    spans = {pair: (firsts[pair] - BEFORE, firsts[pair]) for pair in asked}
+    types = frozenset[str]().union(*(basis.flows[flow_id].types for flow_id, _ in asked))
+    spans = {pair: (basis.firsts[pair] - BEFORE, basis.firsts[pair]) for pair in asked}
     done = happenings.in_spans(
-        [(person, span) for (_, person), span in spans.items()], types, members
+        [(person, span) for (_, person), span in spans.items()], types, basis.members
     )
     for (flow_id, person), span in spans.items():
-        flow = flows[flow_id]
-        happened, paid = done.get(person, ()), orders.get(person, ())
+        flow = basis.flows[flow_id]
+        happened, paid = done.get(person, ()), basis.orders.get(person, ())
         amounts = _within(span, flow.goals, flow, happened, paid)
         found[flow_id, person] = {m: each.y for m, each in amounts.items() if each.y}
     return found
