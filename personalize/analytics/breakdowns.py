@@ -63,9 +63,12 @@ def of(
     if goal is not None and compared:
         span = published.span(since=since, until=until)
         parts = guestwise.gather(flow, span, [goal.ref], now=now, by=part)
-        judge = _guests_alone if published.run else _slice
         slices = [
-            judge(_named(by, part), gathered, goal, compared, flow)
+            Slice(
+                name=_named(by, part),
+                guests={arm.ref: gathered.count(arm.ref) for arm in compared},
+                comparisons=[] if published.run else _compared(gathered, goal, compared, flow),
+            )
             for part, gathered in sorted(parts.items(), key=lambda item: str(item[0]))
         ]
     return Breakdown(
@@ -96,7 +99,9 @@ def _named(by: str, part: Any) -> str:
     return str(part) or _("unknown")
 
 
-def _slice(name: str, gathered: Gathered, goal: Goal, compared: Sequence[Arm], flow: Flow) -> Slice:
+def _compared(
+    gathered: Gathered, goal: Goal, compared: Sequence[Arm], flow: Flow
+) -> Sequence[Comparison]:
     judged = report.analyse(
         variants=[
             VariantData(
@@ -112,17 +117,7 @@ def _slice(name: str, gathered: Gathered, goal: Goal, compared: Sequence[Arm], f
         goals=[rules.rule_of(goal, is_primary=True)],
         settings=rules.settings_of(flow),
     )
-    return Slice(name=name, guests=_counts(gathered, compared), comparisons=judged.comparisons)
-
-
-def _guests_alone(
-    name: str, gathered: Gathered, _goal: Goal, compared: Sequence[Arm], _flow: Flow
-) -> Slice:
-    return Slice(name=name, guests=_counts(gathered, compared), comparisons=[])
-
-
-def _counts(gathered: Gathered, compared: Sequence[Arm]) -> dict[UUID, int]:
-    return {arm.ref: gathered.count(arm.ref) for arm in compared}
+    return judged.comparisons
 
 
 def _measured(gathered: Gathered, goal: Goal, variant: UUID) -> Measured:
